@@ -1,0 +1,422 @@
+"""The engine's questions to an org, put into SOQL: products, prices, people, totals, keys.
+
+Each answer is in the words of `model`. The one thing a reader would get wrong:
+small tables are read by query, large ones by one bulk job, whichever spends
+fewer calls of the org's day; and an address may hold 16,384 bytes, no more
+(fact sheet Salesforce 2.4), so lists of ids are cut.
+"""
+
+# ruff: noqa: S608  The literals in these queries are ours, or quoted by `_quoted`, `_like` and `_moment`.
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from itertools import islice
+from typing import Literal, NamedTuple, Protocol
+
+from tillbridge.model.answers import CrmPersonRow, CrmProduct, CrmSaleSum, CrmTenderSum, CrmTotals, KeyedRow
+from tillbridge.model.errors import BadRequest
+from tillbridge.model.writing import ObjectFacts
+
+# A query page holds 2,000 rows and costs a call; a bulk query costs about six calls however many rows.
+_PAGES_MAX = 8
+
+# 400 ids of 18 characters keep an address well below its limit.
+_IDS_MAX = 400
+
+# SKUs are longer than ids and appear once a field.
+_NUMBERS_MAX = 100
+
+# An aggregate query answers at most 2,000 groups (fact sheet: SOQL limits); ask for half of it at a time.
+_GROUPS_SAFE = 1_000
+
+_SKU_FIELDS = ("ProductCode", "StockKeepingUnit")
+_ITEM_KEY = "Lightspeed_Item_Key__c"
+_CUSTOMER_KEY = "Lightspeed_Customer_Key__c"
+
+
+class Asking(Protocol):
+    """What a question needs of the client."""
+
+    def query(self, text: str, *, deleted: bool = False) -> Iterator[list[dict[str, object]]]:
+        """Run a query page by page."""
+
+    def query_many(self, texts: Sequence[str]) -> list[list[dict[str, object]]]:
+        """Run up to five queries in one call."""
+
+    def bulk_query(self, text: str) -> Iterator[list[dict[str, str]]]:
+        """Run a large query as a bulk job."""
+
+
+class Questions:
+    """Answers the engine's questions about one org."""
+
+    def __init__(self, client: Asking) -> None:
+        self._client = client
+
+    # --- products ----------------------------------------------------------------------------
+
+    def products(
+        self, facts: ObjectFacts, numbers: Collection[str] | None, keys: Collection[str] = ()
+    ) -> Iterator[CrmProduct]:
+        """Find products that bear one of these numbers or keys; None: all there are."""
+        skus = [name for name in _SKU_FIELDS if name in facts.fields]
+        select = f"SELECT Id, {', '.join([*skus, _ITEM_KEY])} FROM Product2"
+        rows = self._all(select) if numbers is None else self._numbered(select, skus, numbers, keys)
+        for row in rows:
+            found = tuple(dict.fromkeys(value for name in skus if (value := row.get(name))))
+            yield CrmProduct(id=_id(row), key=row.get(_ITEM_KEY), numbers=found)
+
+    def _numbered(
+        self, select: str, skus: Sequence[str], numbers: Collection[str], keys: Collection[str]
+    ) -> Iterator[dict[str, str | None]]:
+        wanted = [(skus, numbers), ([_ITEM_KEY], keys)]
+        seen: set[str] = set()
+        for fields, values in wanted:
+            for part in _chunks(values, _NUMBERS_MAX):
+                where = " OR ".join(f"{name} IN ({_quoted(part)})" for name in fields)
+                for row in self._some(f"{select} WHERE {where}"):
+                    if _id(row) not in seen:
+                        seen.add(_id(row))
+                        yield row
+
+    def standard_price_book(self) -> str | None:
+        """Return the id of the org's standard price book."""
+        rows = self._some("SELECT Id FROM Pricebook2 WHERE IsStandard = true")
+        return _id(rows[0]) if rows else None
+
+    def prices(self, book: str, products: Collection[str] | None) -> dict[str, str]:
+        """Return which products (None: all) have an entry in a price book: product id to entry id."""
+        select = f"SELECT Id, Product2Id FROM PricebookEntry WHERE Pricebook2Id = {_quoted([book])}"
+        if products is None:
+            return {str(row["Product2Id"]): _id(row) for row in self._all(select)}
+        found: dict[str, str] = {}
+        for part in _chunks(products, _IDS_MAX):
+            rows = self._some(f"{select} AND Product2Id IN ({_quoted(part)})")
+            found.update((str(row["Product2Id"]), _id(row)) for row in rows)
+        return found
+
+    # --- people ------------------------------------------------------------------------------
+
+    def people(self, facts: ObjectFacts, more: Collection[str]) -> Iterator[CrmPersonRow]:
+        """Read all people of one object, Account, Contact or Lead, with `more` fields of it as text.
+
+        Fields that the org does not have are left out. Contacts that only shadow
+        a person account are left out too: their account stands for them.
+        """
+        asked = PeopleQuestion(facts, more)
+        yield from map(asked.read, self._all(asked.text(None)))
+
+    def changed_people(
+        self, objects: Mapping[str, Collection[str]], facts: Mapping[str, ObjectFacts], since: datetime
+    ) -> list[CrmPersonRow]:
+        """Read the people of several objects that changed since a moment of the org's clock, in one call.
+
+        A converted Lead is told too: whoever was linked to it now belongs elsewhere.
+        """
+        asked = [PeopleQuestion(facts[name], more) for name, more in objects.items()]
+        answers = self._client.query_many([each.text(since) for each in asked])
+        return [each.read(_as_text(row)) for each, rows in zip(asked, answers, strict=True) for row in rows]
+
+    def users_of(self, kind: Literal["store", "employee"]) -> dict[str, str]:
+        """Return the owners that administrators named: store or employee key to user id."""
+        name, key, field = {
+            "store": ("Retail_Store__c", "Store_Key__c", "Default_Owner__c"),
+            "employee": ("Retail_Employee__c", "Employee_Key__c", "User__c"),
+        }[kind]
+        rows = self._some(f"SELECT {key}, {field} FROM {name} WHERE {field} != null")
+        return {str(row[key]): str(row[field]) for row in rows}
+
+    # --- totals ------------------------------------------------------------------------------
+
+    def days(self, prefix: str) -> tuple[date, date, int] | None:
+        """Return first and last business day of a till account's sales, and their count; None without any."""
+        rows = self._some(
+            "SELECT MIN(Business_Date__c) first, MAX(Business_Date__c) last, COUNT(Id) n "
+            "FROM Sales_Transaction__c "
+            f"WHERE Transaction_Key__c LIKE '{_like(prefix)}-S%'"
+        )
+        first, last = (rows[0].get("first"), rows[0].get("last")) if rows else (None, None)
+        if not first or not last:
+            return None
+        return date.fromisoformat(first[:10]), date.fromisoformat(last[:10]), int(rows[0]["n"] or 0)
+
+    def totals(self, first: date, last: date, prefix: str) -> CrmTotals:
+        """Add up what the org holds of one till account from `first` to `last`, both included.
+
+        The range is halved whenever the org says that there are too many groups.
+        """
+        try:
+            return self._totals(first, last, prefix)
+        except BadRequest as error:
+            if first == last or error.code not in {
+                "EXCEEDED_ID_LIMIT",
+                "QUERY_TOO_COMPLICATED",
+                "QUERY_TIMEOUT",
+            }:
+                raise
+        middle = date.fromordinal((first.toordinal() + last.toordinal()) // 2)
+        early = self.totals(first, middle, prefix)
+        late = self.totals(date.fromordinal(middle.toordinal() + 1), last, prefix)
+        return CrmTotals([*early.sales, *late.sales], [*early.tenders, *late.tenders])
+
+    def _totals(self, first: date, last: date, prefix: str) -> CrmTotals:
+        # Keys are compared as ranges, not by LIKE: "-S" is followed by digits only, and "-T" ends the range.
+        day = f"Business_Date__c >= {first} AND Business_Date__c <= {last}"
+        sales = self._grouped(
+            "SELECT Store_Code__c store, Business_Date__c day, Currency_Code__c currency, Type__c type, "
+            "Status__c status, COUNT(Id) n, SUM(Total__c) total, SUM(Tax__c) tax, SUM(Discount__c) discount, "
+            "SUM(Net_Sales__c) net FROM Sales_Transaction__c "
+            f"WHERE {day} AND Transaction_Key__c LIKE '{_like(prefix)}-S%' "
+            "GROUP BY Store_Code__c, Business_Date__c, Currency_Code__c, Type__c, Status__c"
+        )
+        tenders = self._grouped(
+            "SELECT Store_Code__c store, Business_Date__c day, Currency_Code__c currency, Tender__c tender, "
+            "COUNT(Id) n, SUM(Amount__c) amount FROM Sales_Payment__c "
+            f"WHERE {day} AND Payment_Key__c LIKE '{_like(prefix)}-P%' "
+            "GROUP BY Store_Code__c, Business_Date__c, Currency_Code__c, Tender__c"
+        )
+        return CrmTotals(
+            [
+                CrmSaleSum(
+                    store=_str(row["store"]),
+                    day=date.fromisoformat(_str(row["day"])),
+                    currency=_str(row["currency"]),
+                    type=_str(row["type"]),
+                    status=_str(row["status"]),
+                    count=int(_str(row["n"])),
+                    total=_decimal(row["total"]),
+                    tax=_decimal(row["tax"]),
+                    discount=_decimal(row["discount"]),
+                    net=_decimal(row["net"]),
+                )
+                for row in sales
+                if row["day"]
+            ],
+            [
+                CrmTenderSum(
+                    store=_str(row["store"]),
+                    day=date.fromisoformat(_str(row["day"])),
+                    currency=_str(row["currency"]),
+                    tender=_str(row["tender"]),
+                    count=int(_str(row["n"])),
+                    amount=_decimal(row["amount"]),
+                )
+                for row in tenders
+                if row["day"]
+            ],
+        )
+
+    def _grouped(self, text: str) -> list[dict[str, object]]:
+        rows = [row for page in self._client.query(text) for row in page]
+        if len(rows) >= 2 * _GROUPS_SAFE:
+            # Some orgs cut the answer at 2,000 groups without a word: take that as "too many".
+            raise BadRequest("too many groups for one answer", code="EXCEEDED_ID_LIMIT", status=400)
+        return rows
+
+    def sales_of_day(
+        self, store: str, day: date, prefix: str, fields: Sequence[str]
+    ) -> dict[str, dict[str, object]]:
+        """Return what the org holds of each sale of a store and day, by key."""
+        text = (
+            f"SELECT Transaction_Key__c, {', '.join(fields)} FROM Sales_Transaction__c WHERE "
+            f"Store_Code__c = {_quoted([store])} AND Business_Date__c = {day} "
+            f"AND Transaction_Key__c LIKE '{_like(prefix)}-S%'"
+        )
+        return {_str(row["Transaction_Key__c"]): row for page in self._client.query(text) for row in page}
+
+    def payments_of_day(self, store: str, day: date, prefix: str) -> dict[str, dict[str, Decimal]]:
+        """Return each sale's payments of a store and day: sale key to tender to amount."""
+        text = (
+            "SELECT Sales_Transaction__r.Transaction_Key__c, Tender__c, Amount__c "
+            "FROM Sales_Payment__c WHERE "
+            f"Store_Code__c = {_quoted([store])} AND Business_Date__c = {day} "
+            f"AND Payment_Key__c LIKE '{_like(prefix)}-P%'"
+        )
+        found: dict[str, dict[str, Decimal]] = {}
+        for page in self._client.query(text):
+            for row in page:
+                tenders = found.setdefault(_str(row["Sales_Transaction__r.Transaction_Key__c"]), {})
+                tender = _str(row["Tender__c"])
+                tenders[tender] = tenders.get(tender, Decimal(0)) + _decimal(row["Amount__c"])
+        return found
+
+    # --- keys --------------------------------------------------------------------------------
+
+    def keyed(self, name: str, key_field: str, prefix: str, more: Sequence[str] = ()) -> Iterator[KeyedRow]:
+        """Read every row of an object that carries a key of one till account."""
+        fields = ", ".join(["Id", key_field, *more])
+        text = f"SELECT {fields} FROM {name} WHERE {key_field} LIKE '{_like(prefix)}-%'"
+        for row in self._all(text):
+            key = row.get(key_field)
+            if key:
+                yield KeyedRow(_id(row), key, {field: row.get(field) for field in more})
+
+    # --- how ---------------------------------------------------------------------------------
+
+    def _all(self, text: str) -> Iterator[dict[str, str | None]]:
+        pages = self._client.query(text)
+        first = list(islice(pages, _PAGES_MAX))
+        if len(first) == _PAGES_MAX and next(pages, None) is not None:
+            for chunk in self._client.bulk_query(text):
+                yield from ({name: value or None for name, value in row.items()} for row in chunk)
+            return
+        for page in first:
+            yield from map(_as_text, page)
+
+    def _some(self, text: str) -> list[dict[str, str | None]]:
+        return [_as_text(row) for page in self._client.query(text) for row in page]
+
+
+class _Names(NamedTuple):
+    """Where one object keeps what tells people apart."""
+
+    first: str = "FirstName"
+    last: str = "LastName"
+    company: str | None = None
+    emails: tuple[str, ...] = ()
+    phones: tuple[str, ...] = ()
+    street: str = ""
+    zip: str = ""
+    city: str = ""
+    country: str = ""
+    born: str | None = None
+
+    def all(self) -> list[str]:
+        """Return every field named."""
+        single = (
+            self.first,
+            self.last,
+            self.company,
+            self.street,
+            self.zip,
+            self.city,
+            self.country,
+            self.born,
+        )
+        return [name for name in (*single, *self.emails, *self.phones) if name]
+
+
+_PEOPLE = {
+    "Account": _Names(
+        emails=("PersonEmail",),
+        phones=("PersonMobilePhone", "PersonHomePhone", "PersonOtherPhone", "Phone"),
+        street="PersonMailingStreet",
+        zip="PersonMailingPostalCode",
+        city="PersonMailingCity",
+        country="PersonMailingCountry",
+        born="PersonBirthdate",
+    ),
+    "Contact": _Names(
+        emails=("Email",),
+        phones=("MobilePhone", "HomePhone", "OtherPhone", "Phone"),
+        street="MailingStreet",
+        zip="MailingPostalCode",
+        city="MailingCity",
+        country="MailingCountry",
+        born="Birthdate",
+    ),
+    "Lead": _Names(
+        company="Company",
+        emails=("Email",),
+        phones=("MobilePhone", "Phone"),
+        street="Street",
+        zip="PostalCode",
+        city="City",
+        country="Country",
+    ),
+}
+
+
+class PeopleQuestion:
+    """One object's people: the query for them, and how to read its rows."""
+
+    def __init__(self, facts: ObjectFacts, more: Collection[str]) -> None:
+        self._facts = facts
+        self._more = [name for name in more if name in facts.fields]
+        names = _PEOPLE[facts.name].all()
+        bookkeeping = ["SystemModstamp", _CUSTOMER_KEY, "IsPersonAccount", "AccountId", "IsConverted"]
+        held = [name for name in (*bookkeeping, *names) if name in facts.fields]
+        self._names = list(dict.fromkeys(["Id", *held, *self._more]))
+
+    def text(self, since: datetime | None) -> str:
+        """Return the query: all there are, or those that changed since."""
+        where = []
+        if "IsPersonAccount" in self._facts.fields:
+            where.append(f"IsPersonAccount = {'true' if self._facts.name == 'Account' else 'false'}")
+        if since is not None:
+            where.append(f"SystemModstamp >= {_moment(since)}")
+        elif self._facts.name == "Lead" and "IsConverted" in self._facts.fields:
+            where.append("IsConverted = false")
+        text = f"SELECT {', '.join(self._names)} FROM {self._facts.name}"
+        return f"{text} WHERE {' AND '.join(where)}" if where else text
+
+    def read(self, row: Mapping[str, str | None]) -> CrmPersonRow:
+        """Read one row of the answer."""
+        names = _PEOPLE[self._facts.name]
+        born, stamp = row.get(names.born) if names.born else None, row.get("SystemModstamp")
+        return CrmPersonRow(
+            id=_id(row),
+            object=self._facts.name,
+            key=row.get(_CUSTOMER_KEY),
+            account=row.get("AccountId"),
+            converted=row.get("IsConverted") == "true",
+            changed_at=datetime.fromisoformat(stamp) if stamp else None,
+            first=row.get(names.first),
+            last=row.get(names.last),
+            company=row.get(names.company) if names.company else None,
+            emails=tuple(value for name in names.emails if (value := row.get(name))),
+            phones=tuple(value for name in names.phones if (value := row.get(name))),
+            street=row.get(names.street),
+            zip=row.get(names.zip),
+            city=row.get(names.city),
+            country=row.get(names.country),
+            birth_date=date.fromisoformat(born[:10]) if born else None,
+            fields={name: value for name in self._more if (value := row.get(name)) is not None},
+        )
+
+
+def _as_text(row: Mapping[str, object]) -> dict[str, str | None]:
+    """Make a query's row look like a bulk query's: text, or None."""
+    return {name: _text(value) for name, value in row.items()}
+
+
+def _text(value: object) -> str | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _str(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _id(row: Mapping[str, str | None]) -> str:
+    return row["Id"] or ""
+
+
+def _decimal(value: object) -> Decimal:
+    return Decimal(str(value)) if value is not None else Decimal(0)
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _quoted(values: Collection[str]) -> str:
+    return ",".join("'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'" for value in values)
+
+
+def _like(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return escaped.replace("%", "\\%").replace("_", "\\_")
+
+
+def _chunks(values: Collection[str], size: int) -> Iterator[list[str]]:
+    items = list(values)
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
