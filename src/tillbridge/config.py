@@ -1,0 +1,310 @@
+"""What people may set: `tillbridge.toml`, read once and checked whole, every mistake with its path.
+
+Any value may be `{env = "NAME"}`. Plain http is accepted for loopback only.
+What a setting means is written beside it; the reference page is made from here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import ipaddress
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from tillbridge.model.errors import ConfigurationInvalid
+
+FILE_NAME = "tillbridge.toml"
+MatchRule = Literal["external_id", "email", "phone", "address"]
+MATCH_RULES: tuple[MatchRule, ...] = ("external_id", "email", "phone", "address")
+
+
+def _origin(text: str) -> str:
+    """Accept scheme and host, no path; https, or http on this very machine."""
+    parts = urlsplit(text.rstrip("/"))
+    if parts.scheme not in {"https", "http"} or not parts.hostname:
+        raise ValueError("must be an origin such as https://example.com")
+    if parts.path or parts.query or parts.fragment or parts.username:
+        raise ValueError("must be an origin without a path, such as https://example.com")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ValueError("plain http is accepted for this machine only (127.0.0.1, localhost); use https")
+    return text.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _text(value: object) -> object:
+    """Accept bare numbers where an id is meant."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
+Id = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Lightspeed(_Table):
+    """The till account."""
+
+    series: Literal["R"] = "R"
+    account_id: Id
+    client_id: Id
+    client_secret: SecretStr
+    refresh_token: SecretStr
+    api_url: Origin = "https://api.lightspeedapp.com"
+    auth_url: Origin = "https://cloud.lightspeedapp.com"
+
+
+class Salesforce(_Table):
+    """The CRM org. Data calls go to the instance that the token names."""
+
+    login_url: Origin = "https://login.salesforce.com"
+    audience: str | None = None
+    auth: Literal["jwt", "client_credentials", "refresh_token"] = "jwt"
+    client_id: Id
+    client_secret: SecretStr | None = None
+    username: str | None = None
+    private_key_file: Path | None = None
+    refresh_token: SecretStr | None = None
+    api_version: Annotated[str, Field(pattern=r"^\d{2,3}\.0$")] = "67.0"
+
+    @model_validator(mode="after")
+    def _complete(self) -> Salesforce:
+        needs = {
+            "jwt": ("username", "private_key_file"),
+            "client_credentials": ("client_secret",),
+            "refresh_token": ("refresh_token",),
+        }[self.auth]
+        if missing := [name for name in needs if getattr(self, name) is None]:
+            raise ValueError(f'auth = "{self.auth}" also needs {" and ".join(missing)}')
+        return self
+
+
+class Customers(_Table):
+    """How people are found, created and kept."""
+
+    model: Literal["person_account", "contact", "lead"] = "person_account"
+    match: tuple[MatchRule, ...] = MATCH_RULES
+    review: tuple[
+        Literal["email", "phone", "address"], ...
+    ] = ()  # rules that suggest, but never link by themselves
+    mode: Literal["two_way", "till_to_crm", "crm_to_till", "link_only", "fill_blanks"] = "two_way"
+    owner: Literal["seller", "store", "integration"] = "seller"
+    phone_region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
+    record_type: str | None = None  # developer name of the person record type; None: the org's default
+
+
+def _zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"there is no time zone named {text!r}") from error
+    return text
+
+
+class Sales(_Table):
+    """Which sales take part, and how their day and money are counted."""
+
+    since: date | None = None
+    stores: tuple[Id, ...] = ()  # shop ids; empty: all
+    registers: tuple[Id, ...] = ()
+    channels: tuple[str, ...] = ()
+    day_starts_at: time = time(0, 0)
+    reporting_currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    # {"2026-01-01" = "0.92"}: from that day on, one unit of the till's currency is worth this much.
+    rates: dict[date, Decimal] = {}
+    newest_first: bool = False
+    store_codes: dict[str, str] = {}  # shop id -> Store_Code__c; default: the shop's id
+    time_zones: dict[
+        str, Annotated[str, AfterValidator(_zone)]
+    ] = {}  # shop id -> zone, where the till's is wrong
+
+    @model_validator(mode="after")
+    def _rates(self) -> Sales:
+        if self.rates and not self.reporting_currency:
+            raise ValueError("rates need a reporting_currency")
+        if any(rate <= 0 for rate in self.rates.values()):
+            raise ValueError("rates must be positive")
+        return self
+
+
+class Products(_Table):
+    """How existing products are adopted."""
+
+    adopt: tuple[Literal["system_sku", "custom_sku", "upc", "ean", "maker_sku"], ...] = (
+        "system_sku",
+        "custom_sku",
+        "upc",
+        "ean",
+        "maker_sku",
+    )
+
+
+class Config(_Table):
+    """The whole file."""
+
+    lightspeed: Lightspeed
+    salesforce: Salesforce
+    customers: Customers = Customers()
+    sales: Sales = Sales()
+    products: Products = Products()
+    map: dict[str, dict[str, str | bool]] = {}
+    functions_file: Path | None = None  # a Python file whose public functions the map may name
+
+    home: Path = Field(default=Path(), exclude=True)
+
+
+def load(home: Path, env: Mapping[str, str] = os.environ) -> Config:
+    """Read and check a home directory's configuration. Raises ConfigurationInvalid with every mistake."""
+    path = home / FILE_NAME
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationInvalid(
+            [(str(path), "there is no such file; `tillbridge init` writes one")]
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationInvalid([(str(path), f"cannot be read: {error}")]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationInvalid([(str(path), f"is not valid TOML: {error}")]) from error
+    mistakes: list[tuple[str, str]] = []
+    filled = _fill(raw, env, "", mistakes)
+    if mistakes:
+        raise ConfigurationInvalid(mistakes)
+    try:
+        config = Config.model_validate({**filled, "home": home})
+    except ValidationError as error:
+        raise ConfigurationInvalid([_mistake(dict(e)) for e in error.errors(include_url=False)]) from None
+    return config.model_copy(
+        update={
+            "salesforce": config.salesforce.model_copy(
+                update={"private_key_file": _beside(home, config.salesforce.private_key_file)}
+            ),
+            "functions_file": _beside(home, config.functions_file),
+        }
+    )
+
+
+def _beside(home: Path, path: Path | None) -> Path | None:
+    return path if path is None or path.is_absolute() else home / path
+
+
+def _fill(value: Any, env: Mapping[str, str], path: str, mistakes: list[tuple[str, str]]) -> Any:
+    """Replace {env = "NAME"} by the variable's value, everywhere."""
+    if isinstance(value, dict):
+        if set(value) == {"env"} and isinstance(value["env"], str):
+            if (found := env.get(value["env"])) is None:
+                mistakes.append((path, f"the environment variable {value['env']} is not set"))
+            return found
+        return {key: _fill(item, env, f"{path}.{key}".lstrip("."), mistakes) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_fill(item, env, f"{path}[{n}]", mistakes) for n, item in enumerate(value)]
+    if isinstance(value, datetime):
+        return value.date()
+    return value
+
+
+def _mistake(error: dict[str, Any]) -> tuple[str, str]:
+    location = [str(part) for part in error["loc"]]
+    text = str(error["msg"]).removeprefix("Value error, ")
+    match error["type"]:
+        case "missing":
+            text = "is missing"
+        case "extra_forbidden":
+            known = _known(location[:-1])
+            near = difflib.get_close_matches(location[-1], known, 1)
+            text = f"is not a setting{f'; did you mean {near[0]}?' if near else ''}"
+        case "literal_error":
+            text = f"must be {error['ctx']['expected']}, not {error['input']!r}"
+        case _:
+            text = text[:1].lower() + text[1:]
+    return ".".join(location), text
+
+
+def _known(location: list[str]) -> list[str]:
+    table: Any = Config
+    for name in location:
+        field = getattr(table, "model_fields", {}).get(name)
+        if field is None:
+            return []
+        table = field.annotation
+    return list(getattr(table, "model_fields", {}))
+
+
+def functions(config: Config) -> dict[str, Callable[..., Any]]:
+    """Load the mapping functions that the configuration names. Raises ConfigurationInvalid."""
+    if config.functions_file is None:
+        return {}
+    path = config.functions_file
+    spec = importlib.util.spec_from_file_location("tillbridge_own_functions", path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise ConfigurationInvalid([("functions_file", f"{path} is not a Python file")])
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ConfigurationInvalid([("functions_file", f"{path} does not load: {error}")]) from error
+    return {name: f for name, f in vars(module).items() if callable(f) and not name.startswith("_")}
+
+
+TEMPLATE = """\
+# Tillbridge: which till joins which CRM. Any value may be {{ env = "NAME" }}.
+
+[lightspeed]
+series = "R"
+account_id = "{account_id}"
+client_id = "{ls_client_id}"
+client_secret = {{ env = "LIGHTSPEED_CLIENT_SECRET" }}
+refresh_token = {{ env = "LIGHTSPEED_REFRESH_TOKEN" }}
+
+[salesforce]
+login_url = "https://login.salesforce.com"   # your My Domain for client_credentials
+auth = "jwt"                                 # or "client_credentials", "refresh_token"
+client_id = "{sf_client_id}"
+username = "integration@example.com"
+private_key_file = "salesforce.key"
+
+[customers]
+model = "person_account"                     # or "contact", "lead"
+# match = ["external_id", "email", "phone", "address"]   # tried in this order
+# mode = "two_way"                           # fill_blanks: once linked, nothing is overwritten
+# owner = "seller"                           # owner of a created customer
+
+[sales]
+# since = 2024-01-01                         # leave older sales in the till
+# stores = ["1"]                             # a staged roll-out: only these shops, registers, channels
+# day_starts_at = 04:00:00                   # a sale at 02:00 belongs to the day before
+# reporting_currency = "EUR"
+# rates = {{ "2026-01-01" = "0.92" }}
+
+# [map.sale]                                 # one line a field: CRM field = "source | function"
+# My_Field__c = "reference | upper"
+"""

@@ -1,0 +1,87 @@
+"""Open the state file: pragmas, migrations, and sentences for what a disk can do to us."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from tillbridge.model.errors import ConfigurationInvalid, Halted
+
+FILE_NAME = "tillbridge.sqlite"
+HEAD = "0001"  # the newest migration; a test keeps it true
+
+
+def open_database(home: Path) -> sa.Engine:
+    """Open the state of a home directory and bring it up to date. Raises ConfigurationInvalid."""
+    path = home / FILE_NAME
+    engine = sa.create_engine(f"sqlite:///{path}", poolclass=sa.pool.SingletonThreadPool)
+    sa.event.listen(engine, "connect", _prepare)
+    sa.event.listen(engine, "begin", _begin)
+    with plain_words(path), engine.begin() as connection:
+        version = _version(connection)
+        if version != HEAD:
+            _migrate(connection, version, path)
+    return engine
+
+
+@contextmanager
+def plain_words(path: Path) -> Iterator[None]:
+    """Turn what SQLite says of a broken, full, locked or read-only disk into a sentence."""
+    try:
+        yield
+    except sa.exc.OperationalError as error:
+        text = str(error.orig)
+        if "readonly" in text:
+            raise ConfigurationInvalid(
+                [(str(path), "is read-only; make it writable for this user")]
+            ) from error
+        if "full" in text:
+            raise Halted(
+                f"The disk that holds {path} is full. Nothing was lost; make room and start again."
+            ) from error
+        if "locked" in text:
+            raise Halted(
+                f"{path} is in use by another program for too long. Stop it and start again."
+            ) from error
+        raise ConfigurationInvalid([(str(path), f"cannot be opened: {text}")]) from error
+    except sa.exc.DatabaseError as error:
+        raise ConfigurationInvalid([(str(path), f"is not a Tillbridge state file: {error.orig}")]) from error
+
+
+def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves; see _begin
+    # WAL lets readers in while we write; FULL because intents and tokens must survive a power cut.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: sa.Connection) -> None:
+    # IMMEDIATE: two processes that both read and then write would otherwise fail instead of wait.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _version(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _migrate(connection: sa.Connection, version: str | None, path: Path) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if version is not None and version not in known:
+        raise Halted(
+            f"{path} was written by a newer Tillbridge (schema {version}). Install that version again."
+        )
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

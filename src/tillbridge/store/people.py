@@ -1,0 +1,169 @@
+"""People: who the CRM holds (for matching), why a customer is linked, and both sides' shadows.
+
+Everything here names people, so everything is sealed; lookups go by blinded keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from tillbridge.model.answers import CrmPersonRow
+from tillbridge.secrets import Vault
+from tillbridge.store import schema
+from tillbridge.store.state import State
+
+_person = schema.person
+_key = schema.person_key
+_verdict = schema.verdict
+_shadow = schema.shadow
+_PART = 500
+_person_decoder = msgspec.json.Decoder(CrmPersonRow)
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What was decided of one till customer. `detail`: evidence, candidates, who was turned down and why."""
+
+    till_id: str
+    outcome: str
+    rule: str | None
+    detail: dict[str, Any]
+    made_at: float
+
+
+class People:
+    """Matching index, verdicts and shadows of one connection."""
+
+    def __init__(self, state: State, vault: Vault) -> None:
+        self._state = state
+        self._vault = vault
+
+    # --- who the CRM holds -------------------------------------------------------------------
+
+    def index(
+        self, connection: sa.Connection, people: Iterable[tuple[CrmPersonRow, Collection[str]]]
+    ) -> None:
+        """Take in what the CRM shows of people, each with the keys they may be found by."""
+        for person, keys in people:
+            blob = self._vault.seal(msgspec.json.encode(person), f"person {person.id}")
+            statement = insert(_person).values(crm_id=person.id, object=person.object, fields=blob)
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["crm_id"], set_={"fields": blob, "object": person.object}
+                )
+            )
+            connection.execute(sa.delete(_key).where(_key.c.crm_id == person.id))
+            if keys:
+                rows = [{"key": self._vault.blind(k), "crm_id": person.id} for k in keys]
+                connection.execute(insert(_key).on_conflict_do_nothing(), rows)
+
+    def forget(self, connection: sa.Connection, crm_ids: Collection[str]) -> None:
+        """Take people out of the index: the CRM no longer holds them."""
+        ids = list(crm_ids)
+        connection.execute(sa.delete(_person).where(_person.c.crm_id.in_(ids)))
+        connection.execute(sa.delete(_key).where(_key.c.crm_id.in_(ids)))
+
+    def find(self, keys: Mapping[str, Collection[str]]) -> dict[str, list[CrmPersonRow]]:
+        """Look people up: for each asker, everybody who shares one of its keys."""
+        blinded = {k: self._vault.blind(k) for ks in keys.values() for k in ks}
+        holders: dict[bytes, list[str]] = {}
+        unique = list(set(blinded.values()))
+        with self._state.begin() as c:
+            for start in range(0, len(unique), _PART):
+                part = unique[start : start + _PART]
+                for key, crm_id in c.execute(
+                    sa.select(_key.c.key, _key.c.crm_id).where(_key.c.key.in_(part))
+                ):
+                    holders.setdefault(key, []).append(crm_id)
+        people = self.get({i for ids in holders.values() for i in ids})
+        found: dict[str, list[CrmPersonRow]] = {}
+        for asker, own in keys.items():
+            ids = dict.fromkeys(i for k in own for i in holders.get(blinded[k], ()))
+            found[asker] = [people[i] for i in sorted(ids)]
+        return found
+
+    def get(self, crm_ids: Collection[str]) -> dict[str, CrmPersonRow]:
+        """Return what the CRM last showed of these people."""
+        found: dict[str, CrmPersonRow] = {}
+        ids = list(crm_ids)
+        with self._state.begin() as c:
+            for start in range(0, len(ids), _PART):
+                part = ids[start : start + _PART]
+                for row in c.execute(sa.select(_person).where(_person.c.crm_id.in_(part))):
+                    opened = self._vault.open(row.fields, f"person {row.crm_id}")
+                    found[row.crm_id] = _person_decoder.decode(opened)
+        return found
+
+    # --- why -----------------------------------------------------------------------------------
+
+    def decide(self, connection: sa.Connection, verdicts: Collection[Verdict]) -> None:
+        """Keep why customers are linked, created or in review."""
+        for verdict in verdicts:
+            blob = self._seal(verdict.detail, f"verdict {verdict.till_id}")
+            values = {
+                "till_id": verdict.till_id,
+                "outcome": verdict.outcome,
+                "rule": verdict.rule,
+                "detail": blob,
+                "made_at": verdict.made_at,
+                "run": self._state.run_id,
+            }
+            statement = insert(_verdict).values(values)
+            connection.execute(statement.on_conflict_do_update(index_elements=["till_id"], set_=values))
+
+    def verdicts(self, till_ids: Collection[str]) -> dict[str, Verdict]:
+        """Return why these customers stand where they stand."""
+        found: dict[str, Verdict] = {}
+        with self._state.begin() as c:
+            for row in c.execute(sa.select(_verdict).where(_verdict.c.till_id.in_(list(till_ids)))):
+                detail = self._open(row.detail, f"verdict {row.till_id}")
+                found[row.till_id] = Verdict(row.till_id, row.outcome, row.rule, detail, row.made_at)
+        return found
+
+    def reviews(self) -> Iterator[Verdict]:
+        """Return the customers that a person has to decide, in the order of their ids."""
+        with self._state.begin() as c:
+            ids = list(
+                c.execute(sa.select(_verdict.c.till_id).where(_verdict.c.outcome == "review")).scalars()
+            )
+        for start in range(0, len(ids), _PART):
+            yield from self.verdicts(sorted(ids)[start : start + _PART]).values()
+
+    # --- shadows -------------------------------------------------------------------------------
+
+    def shadows(self, till_ids: Collection[str]) -> dict[str, dict[str, dict[str, Any]]]:
+        """Return what each side showed when both last agreed: till id -> side -> fields."""
+        found: dict[str, dict[str, dict[str, Any]]] = {}
+        ids = list(till_ids)
+        with self._state.begin() as c:
+            for start in range(0, len(ids), _PART):
+                part = ids[start : start + _PART]
+                for row in c.execute(sa.select(_shadow).where(_shadow.c.till_id.in_(part))):
+                    fields = self._open(row.fields, f"shadow {row.till_id} {row.side}")
+                    found.setdefault(row.till_id, {})[row.side] = fields
+        return found
+
+    def cast(self, connection: sa.Connection, shadows: Mapping[tuple[str, str], Mapping[str, Any]]) -> None:
+        """Move shadows, keyed by (till id, side). Only after the target's ack."""
+        now = self._state.now()
+        rows = [
+            {"till_id": i, "side": side, "fields": self._seal(fields, f"shadow {i} {side}"), "moved_at": now}
+            for (i, side), fields in shadows.items()
+        ]
+        if rows:
+            statement = insert(_shadow)
+            changes = {"fields": statement.excluded.fields, "moved_at": statement.excluded.moved_at}
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=["till_id", "side"], set_=changes), rows
+            )
+
+    def _seal(self, value: Mapping[str, Any], place: str) -> bytes:
+        return self._vault.seal(msgspec.json.encode(value), place)
+
+    def _open(self, blob: bytes, place: str) -> dict[str, Any]:
+        opened: dict[str, Any] = msgspec.json.decode(self._vault.open(blob, place))
+        return opened

@@ -1,0 +1,175 @@
+"""The tables. `record` is the heart: every thing we ever saw, where it stands, and why."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+# What we are bound to, and small facts worth keeping between runs (JSON text).
+meta = sa.Table(
+    "meta",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+# Position of an incremental read, moved only when its whole page stands somewhere visible.
+cursor = sa.Table(
+    "cursor",
+    metadata,
+    sa.Column("stream", sa.Text, primary_key=True),
+    sa.Column("position", sa.Text, nullable=False),
+    sa.Column("moved_at", sa.Float, nullable=False),
+)
+
+# Link, shadow digest and state of one thing. kind: a model Kind, or line, payment, identity, price.
+record = sa.Table(
+    "record",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("till_id", sa.Text, primary_key=True),
+    sa.Column("crm_id", sa.Text),
+    sa.Column("object", sa.Text),  # the CRM object that crm_id is of
+    sa.Column("crm_parent", sa.Text),  # a linked contact's account
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("digest", sa.LargeBinary),  # of the payload that the target last acknowledged
+    sa.Column("parent", sa.Text),  # the sale of a line or payment
+    sa.Column("till_stamp", sa.Float),  # the till's own change stamp of what we settled, epoch seconds
+    sa.Column("history", sa.Boolean),  # a sale that came with a historic load
+    sa.Column("wave", sa.Integer),
+    sa.Column("moved_at", sa.Float, nullable=False),
+    sa.Column("run", sa.Integer),
+    sqlite_with_rowid=False,
+)
+sa.Index("record_crm_id", record.c.crm_id)
+sa.Index("record_parent", record.c.parent, sqlite_where=record.c.parent.isnot(None))
+sa.Index("record_unsettled", record.c.state, record.c.kind, sqlite_where=record.c.state != "settled")
+sa.Index("record_wave", record.c.wave, sqlite_where=record.c.wave.isnot(None))
+
+# A lookup that landed empty because its target was not there yet.
+waiting = sa.Table(
+    "waiting",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("till_id", sa.Text, primary_key=True),
+    sa.Column("field", sa.Text, primary_key=True),
+    sa.Column("parent_kind", sa.Text, nullable=False),
+    sa.Column("parent_id", sa.Text, nullable=False),
+    sa.Column("sale", sa.Text),  # the sale to send again when the parent comes
+)
+sa.Index("waiting_for", waiting.c.parent_kind, waiting.c.parent_id)
+
+# Refused by the target or by our own validation; one row a thing until it is resolved.
+problem = sa.Table(
+    "problem",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("till_id", sa.Text, nullable=False),
+    sa.Column("sale", sa.Text),
+    sa.Column("object", sa.Text, nullable=False),
+    sa.Column("cause", sa.Text, nullable=False),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("fields", sa.Text, nullable=False),  # comma-separated
+    sa.Column("payload", sa.LargeBinary),  # sealed JSON of what was sent
+    sa.Column("state", sa.Text, nullable=False),  # open, resolved
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("first_at", sa.Float, nullable=False),
+    sa.Column("last_at", sa.Float, nullable=False),
+)
+sa.Index("problem_thing", problem.c.kind, problem.c.till_id)
+sa.Index("problem_open", problem.c.state, problem.c.cause)
+
+# Why a customer is linked, or what a person has to decide. Sealed: it names people.
+verdict = sa.Table(
+    "verdict",
+    metadata,
+    sa.Column("till_id", sa.Text, primary_key=True),
+    sa.Column("outcome", sa.Text, nullable=False),  # linked, created, review
+    sa.Column("rule", sa.Text),
+    sa.Column("detail", sa.LargeBinary, nullable=False),  # sealed JSON: evidence, candidates, rejected
+    sa.Column("made_at", sa.Float, nullable=False),
+    sa.Column("run", sa.Integer),
+)
+
+# What a side showed of a customer when both last agreed. Sealed.
+shadow = sa.Table(
+    "shadow",
+    metadata,
+    sa.Column("till_id", sa.Text, primary_key=True),
+    sa.Column("side", sa.Text, primary_key=True),  # till, crm
+    sa.Column("fields", sa.LargeBinary, nullable=False),
+    sa.Column("moved_at", sa.Float, nullable=False),
+)
+
+# An old id that still resolves after a merge.
+alias = sa.Table(
+    "alias",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("old_id", sa.Text, primary_key=True),
+    sa.Column("new_id", sa.Text, nullable=False),
+    sa.Column("made_at", sa.Float, nullable=False),
+)
+
+# The people the CRM holds, for matching without an API call a person. Sealed, found by blinded keys.
+person = sa.Table(
+    "person",
+    metadata,
+    sa.Column("crm_id", sa.Text, primary_key=True),
+    sa.Column("object", sa.Text, nullable=False),
+    sa.Column("fields", sa.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+person_key = sa.Table(
+    "person_key",
+    metadata,
+    sa.Column("key", sa.LargeBinary, primary_key=True),
+    sa.Column("crm_id", sa.Text, primary_key=True),
+    sqlite_with_rowid=False,
+)
+sa.Index("person_key_of", person_key.c.crm_id)
+
+# Sales stored by us until a bulk job carries them: a page a row, packed and sealed.
+spool = sa.Table(
+    "spool",
+    metadata,
+    sa.Column("wave", sa.Integer, primary_key=True),
+    sa.Column("page", sa.Integer, primary_key=True),
+    sa.Column("sales", sa.Integer, nullable=False),
+    sa.Column("blob", sa.LargeBinary, nullable=False),
+)
+bulk_job = sa.Table(
+    "bulk_job",
+    metadata,
+    sa.Column("wave", sa.Integer, primary_key=True),
+    sa.Column("part", sa.Text, primary_key=True),  # sale, line, payment
+    sa.Column("job_id", sa.Text),
+    sa.Column("state", sa.Text, nullable=False),  # opened, closed, settled
+    sa.Column("rows", sa.Integer, nullable=False),
+)
+
+run = sa.Table(
+    "run",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("job", sa.Text, nullable=False),
+    sa.Column("started_at", sa.Float, nullable=False),
+    sa.Column("ended_at", sa.Float),
+    sa.Column("outcome", sa.Text),  # done, limit, remote_down, halted, broken
+    sa.Column("counts", sa.Text),  # JSON
+    sa.Column("till_calls", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("crm_calls", sa.Integer, nullable=False, server_default="0"),
+)
+
+# Tokens, sealed and bound to their name.
+token = sa.Table(
+    "token",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.Column("stored_at", sa.Float, nullable=False),
+)

@@ -1,0 +1,392 @@
+"""Links, digests, states and cursors: what the target confirmed, and nothing that was merely sent.
+
+Callers open a transaction with `State.begin`, make their changes in it and leave
+it before the next network call.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from tillbridge.model.clock import Clock
+from tillbridge.model.errors import Halted
+from tillbridge.store import schema
+from tillbridge.store.database import plain_words
+
+# SQLite takes 32,766 parameters; a page asks for at most some hundreds of ids at once.
+_IDS_MAX = 5_000
+
+
+class Link(msgspec.Struct, frozen=True):
+    """Where a thing of the till is in the CRM. `crm_parent` is a linked contact's account."""
+
+    crm_id: str
+    object: str
+    crm_parent: str | None = None
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What we know of one thing: its link, what the target last confirmed, where it stands and why."""
+
+    kind: str
+    till_id: str
+    crm_id: str | None
+    object: str | None
+    crm_parent: str | None
+    state: str
+    reason: str | None
+    digest: bytes | None
+    parent: str | None
+    till_stamp: float | None
+    history: bool | None
+
+
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """A new standing of one thing. None leaves what is known as it is; `reason` is always replaced."""
+
+    kind: str
+    till_id: str
+    state: str
+    reason: str | None = None
+    crm_id: str | None = None
+    object: str | None = None
+    crm_parent: str | None = None
+    digest: bytes | None = None
+    parent: str | None = None
+    till_stamp: float | None = None
+    history: bool | None = None
+    wave: int | None = None
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """A lookup field of one thing that waits for its parent."""
+
+    kind: str
+    till_id: str
+    field: str
+    parent_kind: str
+    parent_id: str
+    sale: str | None = None
+
+
+_record = schema.record
+_waiting = schema.waiting
+_KNOWN = [_record.c[name] for name in Known.__struct_fields__]
+
+
+def _upsert() -> Any:
+    statement = insert(_record)
+    new = statement.excluded
+    kept = ("crm_id", "object", "crm_parent", "digest", "parent", "till_stamp", "history")
+    changes: dict[str, Any] = {name: sa.func.coalesce(new[name], _record.c[name]) for name in kept}
+    changes |= {name: new[name] for name in ("state", "reason", "wave", "moved_at", "run")}
+    return statement.on_conflict_do_update(index_elements=["kind", "till_id"], set_=changes)
+
+
+_UPSERT = _upsert()
+
+
+_parent = _record.alias("awaited")
+_AWAITED = (
+    sa.select(_waiting.c.sale, _waiting.c.parent_kind, _waiting.c.parent_id)
+    .outerjoin(
+        _parent,
+        sa.and_(_parent.c.kind == _waiting.c.parent_kind, _parent.c.till_id == _waiting.c.parent_id),
+    )
+    .where(
+        _waiting.c.sale.isnot(None),
+        sa.or_(_parent.c.state.is_(None), _parent.c.state != "left_out"),
+    )
+)
+
+
+class State:
+    """The durable state of one connection. One instance a process; threads may share it."""
+
+    def __init__(self, engine: sa.Engine, clock: Clock, path: Path) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._path = path
+        self.run_id: int | None = None
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """Open one short transaction; it commits at the end of the block."""
+        with plain_words(self._path), self._engine.begin() as connection:
+            yield connection
+
+    def now(self) -> float:
+        """Return our own clock's epoch seconds: for people to read, never compared with a remote's."""
+        return self._clock.now().timestamp()
+
+    # --- small facts -------------------------------------------------------------------------
+
+    def fact(self, name: str) -> Any:
+        """Return a small fact kept between runs, or None."""
+        with self.begin() as c:
+            text = c.execute(sa.select(schema.meta.c.value).where(schema.meta.c.name == name)).scalar()
+        return None if text is None else json.loads(text)
+
+    def keep(self, connection: sa.Connection, name: str, value: Any) -> None:
+        """Keep a small fact."""
+        statement = insert(schema.meta).values(name=name, value=json.dumps(value))
+        connection.execute(
+            statement.on_conflict_do_update(index_elements=["name"], set_={"value": statement.excluded.value})
+        )
+
+    def bind(self, *, till_account: str, crm_org: str) -> None:
+        """Tie this state to one till account and one org. Raises Halted when it is tied to others."""
+        for name, value, words in (
+            ("till_account", till_account, "Lightspeed account"),
+            ("crm_org", crm_org, "Salesforce org"),
+        ):
+            bound = self.fact(name)
+            if bound is not None and bound != value:
+                raise Halted(
+                    f"This home directory belongs to {words} {bound}; the configuration leads to {value}. "
+                    "Nothing was written. Use another home directory for it, or set the configuration back."
+                )
+            if bound is None:
+                with self.begin() as c:
+                    self.keep(c, name, value)
+
+    # --- cursors -----------------------------------------------------------------------------
+
+    def cursor(self, stream: str) -> str | None:
+        """Return the position of a stream."""
+        with self.begin() as c:
+            return c.execute(
+                sa.select(schema.cursor.c.position).where(schema.cursor.c.stream == stream)
+            ).scalar()
+
+    def move_cursor(self, connection: sa.Connection, stream: str, position: str | None) -> None:
+        """Move a stream's cursor; None takes it away."""
+        if position is None:
+            connection.execute(sa.delete(schema.cursor).where(schema.cursor.c.stream == stream))
+            return
+        statement = insert(schema.cursor).values(stream=stream, position=position, moved_at=self.now())
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["stream"],
+                set_={"position": statement.excluded.position, "moved_at": statement.excluded.moved_at},
+            )
+        )
+
+    # --- records -----------------------------------------------------------------------------
+
+    def known(self, kind: str, ids: Collection[str]) -> dict[str, Known]:
+        """Return what we know of these things; unknown ids are absent."""
+        found: dict[str, Known] = {}
+        with self.begin() as c:
+            for part in _parts(ids):
+                rows = c.execute(
+                    sa.select(*_KNOWN).where(_record.c.kind == kind, _record.c.till_id.in_(part))
+                )
+                found.update((row.till_id, Known(*row)) for row in rows)
+        return found
+
+    def children(self, sales: Collection[str]) -> dict[tuple[str, str], Known]:
+        """Return the lines and payments that we know of these sales, by (kind, id)."""
+        found: dict[tuple[str, str], Known] = {}
+        with self.begin() as c:
+            for part in _parts(sales):
+                rows = c.execute(sa.select(*_KNOWN).where(_record.c.parent.in_(part)))
+                found.update(((row.kind, row.till_id), Known(*row)) for row in rows)
+        return found
+
+    def links(self, kind: str, ids: Collection[str]) -> dict[str, Link]:
+        """Return where these things are in the CRM, those with a link. Old ids of merges resolve."""
+        found: dict[str, Link] = {}
+        with self.begin() as c:
+            for part in _parts(ids):
+                found.update(self._links(c, kind, part))
+                if lost := [i for i in part if i not in found]:
+                    renamed = dict(
+                        c.execute(
+                            sa.select(schema.alias.c.old_id, schema.alias.c.new_id).where(
+                                schema.alias.c.kind == kind, schema.alias.c.old_id.in_(lost)
+                            )
+                        )
+                        .tuples()
+                        .all()
+                    )
+                    new = self._links(c, kind, list(renamed.values()))
+                    found.update((old, new[now]) for old, now in renamed.items() if now in new)
+        return found
+
+    def all_links(self, kind: str) -> dict[str, Link]:
+        """Return every link of a kind: for stores, employees and products, thousands at most."""
+        columns = (_record.c.till_id, _record.c.crm_id, _record.c.object, _record.c.crm_parent)
+        with self.begin() as c:
+            rows = c.execute(sa.select(*columns).where(_record.c.kind == kind, _record.c.crm_id.isnot(None)))
+            return {row.till_id: Link(row.crm_id, row.object, row.crm_parent) for row in rows}
+
+    def _links(self, connection: sa.Connection, kind: str, ids: Sequence[str]) -> dict[str, Link]:
+        columns = (_record.c.till_id, _record.c.crm_id, _record.c.object, _record.c.crm_parent)
+        rows = connection.execute(
+            sa.select(*columns).where(
+                _record.c.kind == kind, _record.c.till_id.in_(ids), _record.c.crm_id.isnot(None)
+            )
+        )
+        return {row.till_id: Link(row.crm_id, row.object, row.crm_parent) for row in rows}
+
+    def linked_to(self, crm_ids: Collection[str]) -> dict[str, list[str]]:
+        """Return the till's customers that are linked to these CRM records."""
+        found: dict[str, list[str]] = {}
+        with self.begin() as c:
+            for part in _parts(crm_ids):
+                rows = c.execute(
+                    sa.select(_record.c.crm_id, _record.c.till_id).where(
+                        _record.c.kind == "customer", _record.c.crm_id.in_(part)
+                    )
+                )
+                for row in rows:
+                    found.setdefault(row.crm_id, []).append(row.till_id)
+        return found
+
+    def settle(self, connection: sa.Connection, standings: Collection[Settled]) -> None:
+        """Write new standings of things."""
+        if not standings:
+            return
+        now, run = self.now(), self.run_id
+        connection.execute(
+            _UPSERT, [{**msgspec.structs.asdict(s), "moved_at": now, "run": run} for s in standings]
+        )
+
+    def count_states(self) -> dict[str, dict[str, int]]:
+        """Count the things of each kind by state."""
+        counts: dict[str, dict[str, int]] = {}
+        with self.begin() as c:
+            rows = c.execute(
+                sa.select(_record.c.kind, _record.c.state, sa.func.count()).group_by(
+                    _record.c.kind, _record.c.state
+                )
+            )
+            for kind, state, count in rows:
+                counts.setdefault(kind, {})[state] = count
+        return counts
+
+    def in_state(self, kind: str, state: str, limit: int = 1_000) -> list[Known]:
+        """Return things of a kind in a state, in the order of their ids."""
+        with self.begin() as c:
+            rows = c.execute(
+                sa.select(*_KNOWN)
+                .where(_record.c.kind == kind, _record.c.state == state)
+                .order_by(_record.c.till_id)
+                .limit(limit)
+            )
+            return [Known(*row) for row in rows]
+
+    # --- waiting -----------------------------------------------------------------------------
+
+    def wait(
+        self, connection: sa.Connection, things: Collection[tuple[str, str]], missing: Collection[Missing]
+    ) -> None:
+        """Replace what these things, given as (kind, id), wait for."""
+        for kind in {kind for kind, _ in things}:
+            ids = [i for k, i in things if k == kind]
+            for part in _parts(ids):
+                connection.execute(
+                    sa.delete(_waiting).where(_waiting.c.kind == kind, _waiting.c.till_id.in_(part))
+                )
+        if missing:
+            statement = insert(_waiting).on_conflict_do_nothing()
+            connection.execute(statement, [msgspec.structs.asdict(m) for m in missing])
+
+    def waiting_sales(self) -> list[str]:
+        """Return the sales whose missing parent has come meanwhile: they can be sent again, whole."""
+        parent = _record.alias()
+        with self.begin() as c:
+            rows = c.execute(
+                sa.select(_waiting.c.sale)
+                .distinct()
+                .join(
+                    parent,
+                    sa.and_(
+                        parent.c.kind == _waiting.c.parent_kind,
+                        parent.c.till_id == _waiting.c.parent_id,
+                        parent.c.crm_id.isnot(None),
+                    ),
+                )
+                .where(_waiting.c.sale.isnot(None))
+            )
+            return [row.sale for row in rows]
+
+    def missing_for(self, sales: Collection[str]) -> dict[str, list[str]]:
+        """Return, for each of these sales, what it and its lines wait for, as "kind id".
+
+        A customer whom we deliberately leave out is nothing to wait for.
+        """
+        found: dict[str, list[str]] = {}
+        with self.begin() as c:
+            for part in _parts(sales):
+                for row in c.execute(_AWAITED.where(_waiting.c.sale.in_(part))):
+                    found.setdefault(row.sale, []).append(f"{row.parent_kind} {row.parent_id}")
+        return found
+
+    def settle_served(self, connection: sa.Connection) -> None:
+        """Settle the sales that were waiting and wait for nothing any more."""
+        still = _AWAITED.with_only_columns(_waiting.c.sale)
+        connection.execute(
+            sa.update(_record)
+            .where(_record.c.kind == "sale", _record.c.state == "waiting", _record.c.till_id.not_in(still))
+            .values(state="settled", reason=None, moved_at=self.now())
+        )
+
+    def fillable(self, limit: int) -> list[tuple[Missing, str, str, str]]:
+        """Return lookups to a sale or line that came meanwhile: (what, object, own id, parent's id)."""
+        own, line, sale = _record.alias("own"), _record.alias("line"), _record.alias("whole")
+        columns = [_waiting.c[name] for name in Missing.__struct_fields__]
+        answer = sa.case((_waiting.c.kind == "sale", sale.c.crm_id), else_=line.c.crm_id)
+        statement = (
+            sa.select(*columns, own.c.object, own.c.crm_id, answer)
+            .join(own, sa.and_(own.c.kind == _waiting.c.kind, own.c.till_id == _waiting.c.till_id))
+            .join(line, sa.and_(line.c.kind == "line", line.c.till_id == _waiting.c.parent_id))
+            .join(sale, sa.and_(sale.c.kind == "sale", sale.c.till_id == line.c.parent))
+            .where(_waiting.c.parent_kind == "line", own.c.crm_id.isnot(None), answer.isnot(None))
+            .limit(limit)
+        )
+        with self.begin() as c:
+            return [(Missing(*row[:6]), row[6], row[7], row[8]) for row in c.execute(statement)]
+
+    def served(self, connection: sa.Connection, filled: Collection[Missing]) -> None:
+        """Forget lookups that wait no more."""
+        for missing in filled:
+            connection.execute(
+                sa.delete(_waiting).where(
+                    _waiting.c.kind == missing.kind,
+                    _waiting.c.till_id == missing.till_id,
+                    _waiting.c.field == missing.field,
+                )
+            )
+
+    def missing_of(self, kind: str, till_id: str) -> list[Missing]:
+        """Return what one thing waits for; for a sale, what its lines wait for too."""
+        columns = [_waiting.c[name] for name in Missing.__struct_fields__]
+        own = sa.and_(_waiting.c.kind == kind, _waiting.c.till_id == till_id)
+        where = sa.or_(own, _waiting.c.sale == till_id) if kind == "sale" else own
+        with self.begin() as c:
+            return [Missing(*row) for row in c.execute(sa.select(*columns).where(where))]
+
+    def missing_parents(self) -> dict[str, list[str]]:
+        """Return the ids that others wait for, by kind."""
+        found: dict[str, list[str]] = {}
+        with self.begin() as c:
+            rows = c.execute(sa.select(_waiting.c.parent_kind, _waiting.c.parent_id).distinct())
+            for kind, till_id in rows:
+                found.setdefault(kind, []).append(till_id)
+        return found
+
+
+def _parts(ids: Collection[str]) -> Iterator[list[str]]:
+    items = list(ids)
+    for start in range(0, len(items), _IDS_MAX):
+        yield items[start : start + _IDS_MAX]
