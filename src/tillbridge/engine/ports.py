@@ -1,0 +1,155 @@
+"""The two doors of the engine: what it needs of a till and of a CRM, and what it may assume.
+
+Every verb may raise the errors of `model.errors` and nothing else: `Transient`
+after the connector's own retries are spent, `LimitReached` when a quota is
+gone, `CredentialsRefused` and `PermissionMissing` when only a person can help,
+`BadRequest` when a whole request was refused. A connector never retries a
+request whose repetition could write twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Literal, Protocol
+
+from tillbridge.model.acks import Ack
+from tillbridge.model.answers import CrmPersonRow, CrmProduct, CrmTotals, KeyedRow
+from tillbridge.model.reading import Page, Query, TillAccount
+from tillbridge.model.records import Customer, Employee, Product, Register, Sale, SaleVoid, Stock, Store
+from tillbridge.model.writing import BulkAck, BulkJob, CrmOrg, CrmUsage, ObjectFacts, Slot
+
+
+class Till(Protocol):
+    """A till account. Reading never changes it. `calls` counts requests sent since the start."""
+
+    calls: int
+
+    def account(self) -> TillAccount:
+        """Say which account this is."""
+
+    def stores(self) -> list[Store]:
+        """Read all stores, archived ones too."""
+
+    def registers(self) -> list[Register]:
+        """Read all registers."""
+
+    def categories(self) -> dict[str, str]:
+        """Read the product categories: id to full path."""
+
+    def employees(self) -> list[Employee]:
+        """Read all employees, archived ones too."""
+
+    def customers(self, query: Query) -> Iterator[Page[Customer]]:
+        """Read customers page by page; `birth_date` stays None (see model.times)."""
+
+    def products(self, query: Query) -> Iterator[Page[tuple[Product, tuple[Stock, ...]]]]:
+        """Read products, each with what every store holds of it (the all-stores total left out)."""
+
+    def stock(self, query: Query) -> Iterator[Page[Stock]]:
+        """Read stock that moved, without its products."""
+
+    def sales(self, query: Query) -> Iterator[Page[Sale]]:
+        """Read sales whole: lines, payments, tenders, notes; open, cancelled and voided ones too."""
+
+    def voids(self, after_id: str | None) -> Iterator[Page[SaleVoid]]:
+        """Read notes of voided sales that are newer than `after_id`, newest first, all when None."""
+
+
+class Crm(Protocol):
+    """A CRM org. `calls` counts API requests sent since the start (token requests apart)."""
+
+    calls: int
+
+    def org(self) -> CrmOrg:
+        """Say which org this is; costs no API call."""
+
+    def usage(self) -> CrmUsage | None:
+        """Return the org's API use as the last answer told it; None before the first answer."""
+
+    def describe(self, name: str) -> ObjectFacts | None:
+        """Describe one object as the connected user sees it; None when there is no such object. One call."""
+
+    def query(self, text: str, *, deleted: bool = False) -> Iterator[list[dict[str, object]]]:
+        """Run a query page by page. Rows are flat dicts; a parent's field is keyed "Parent__r.Field".
+
+        `deleted` brings deleted and merged rows too. A query longer than an
+        address may be raises ValueError before anything is sent.
+        """
+
+    def bulk_query(self, text: str) -> Iterator[list[dict[str, str]]]:
+        """Run a large query as a bulk job, in chunks of rows; every value is text, "" is empty."""
+
+    def write(self, slots: Sequence[Slot]) -> list[list[Ack]]:
+        """Write up to `slots_max` slots in their order in ONE call; one list of acks a slot, in row order.
+
+        Upserts and updates are repeated after a lost answer, creates are not:
+        then `Transient(outcome_unknown=True)` is raised.
+        """
+
+    def bulk_open(
+        self, object_name: str, operation: Literal["upsert", "update", "insert"], key_field: str | None
+    ) -> str:
+        """Open a bulk job and return its id."""
+
+    def bulk_upload(self, job_id: str, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> int:
+        """Send the rows of a job (once), streaming; return how many. KeyRefs need columns "Parent__r.Key"."""
+
+    def bulk_close(self, job_id: str) -> None:
+        """Say that all rows are there: the job may start."""
+
+    def bulk_abort(self, job_id: str) -> None:
+        """Give a job up; a job that is gone is given up already."""
+
+    def bulk_status(self, job_id: str) -> BulkJob | None:
+        """Ask where a job stands; None when the CRM does not know it."""
+
+    def bulk_results(self, job: BulkJob, key_column: str) -> Iterator[BulkAck]:
+        """Read what became of every row, streaming: written, refused, and never looked at."""
+
+    def deploy(self, package: bytes, *, check_only: bool) -> str:
+        """Start installing a metadata package and return the deployment's id."""
+
+
+class Questions(Protocol):
+    """What the engine asks an org about what it holds. Each answer costs as few calls as its size allows."""
+
+    def products(
+        self, facts: ObjectFacts, numbers: Collection[str] | None, keys: Collection[str] = ()
+    ) -> Iterator[CrmProduct]:
+        """Find products that bear one of these numbers or keys; None: all there are."""
+
+    def standard_price_book(self) -> str | None:
+        """Return the id of the org's standard price book."""
+
+    def prices(self, book: str, products: Collection[str] | None) -> dict[str, str]:
+        """Return which products have an entry in a price book: product id to entry id."""
+
+    def people(self, facts: ObjectFacts, more: Collection[str]) -> Iterator[CrmPersonRow]:
+        """Read all people of one object, with `more` fields of it as text."""
+
+    def changed_people(
+        self, objects: Mapping[str, Collection[str]], facts: Mapping[str, ObjectFacts], since: datetime
+    ) -> list[CrmPersonRow]:
+        """Read the people of several objects that changed since a moment of the org's clock, in one call."""
+
+    def users_of(self, kind: Literal["store", "employee"]) -> dict[str, str]:
+        """Return the owners that administrators named: store or employee key to user id."""
+
+    def days(self, prefix: str) -> tuple[date, date, int] | None:
+        """Return first and last business day of a till account's sales, and their count; None without any."""
+
+    def totals(self, first: date, last: date, prefix: str) -> CrmTotals:
+        """Add up what the org holds of one till account, both days included."""
+
+    def sales_of_day(
+        self, store: str, day: date, prefix: str, fields: Sequence[str]
+    ) -> dict[str, dict[str, object]]:
+        """Return what the org holds of each sale of a store and day, by key."""
+
+    def payments_of_day(self, store: str, day: date, prefix: str) -> dict[str, dict[str, Decimal]]:
+        """Return each sale's payments of a store and day: sale key to tender to amount."""
+
+    def keyed(self, name: str, key_field: str, prefix: str, more: Sequence[str] = ()) -> Iterator[KeyedRow]:
+        """Read every row of an object that carries a key of one till account."""

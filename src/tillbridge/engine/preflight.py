@@ -1,0 +1,193 @@
+"""Make sure that a run can work before it writes anything, and say all that is wrong at once.
+
+What the org shows of our objects is kept for a day, so that an ordinary poll
+spends no call on it; a refusal that smells of a changed org throws it away.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from tillbridge.engine.connection import Connection, Progress, Settings
+from tillbridge.engine.directory import Directory, home_region, kept_directory, read_directory, surroundings
+from tillbridge.engine.ports import Crm, Questions, Till
+from tillbridge.model.clock import Clock
+from tillbridge.model.errors import ConfigurationInvalid
+from tillbridge.model.writing import FieldFacts, ObjectFacts
+from tillbridge.store.journal import Journal
+from tillbridge.store.people import People
+from tillbridge.store.spool import Spool
+from tillbridge.store.state import State
+from tillbridge.sync.fieldmap import FieldMap
+
+_FACT = "objects"
+_FRESH = timedelta(days=1)
+_ADVICE = "run `tillbridge schema deploy`, or assign the permission set Tillbridge_Integration to the user"
+
+# Where people and products are looked for, beside the objects that the maps write to.
+_ALSO_READ = ("Account", "Contact", "Lead", "Pricebook2")
+
+
+def prepare(
+    *,
+    settings: Settings,
+    till: Till,
+    crm: Crm,
+    questions: Questions,
+    state: State,
+    journal: Journal,
+    people: People,
+    spool: Spool,
+    clock: Clock,
+    rng: random.Random,
+    maps: Mapping[str, FieldMap],
+    progress: Progress,
+    fresh: bool = False,
+) -> Connection:
+    """Check both sides and put a connection together. `fresh` reads everything again.
+
+    Raises ConfigurationInvalid with every missing object, field and permission,
+    Halted when this state belongs to another account or org.
+    """
+    directory = kept_directory(state)
+    if directory is None or fresh or not directory.is_fresh(clock):
+        directory = read_directory(till, state, clock)
+    state.bind(till_account=directory.account.id, crm_org=crm.org().id)
+    objects = None if fresh else _kept_objects(state, clock)
+    names = {table.object for table in maps.values()}
+    if objects is None or not names <= set(objects):
+        objects = _describe(crm, names | set(_ALSO_READ))
+        if mistakes := list(mistakes_of(maps, objects)):
+            raise ConfigurationInvalid(mistakes)
+        _keep_objects(state, clock, objects)
+    elif mistakes := list(mistakes_of(maps, objects)):
+        raise ConfigurationInvalid(mistakes)
+    return assemble(
+        settings=settings,
+        till=till,
+        crm=crm,
+        questions=questions,
+        state=state,
+        journal=journal,
+        people=people,
+        spool=spool,
+        clock=clock,
+        rng=rng,
+        maps=maps,
+        progress=progress,
+        directory=directory,
+        objects=objects,
+    )
+
+
+def assemble(
+    *,
+    settings: Settings,
+    till: Till,
+    crm: Crm,
+    questions: Questions,
+    state: State,
+    journal: Journal,
+    people: People,
+    spool: Spool,
+    clock: Clock,
+    rng: random.Random,
+    maps: Mapping[str, FieldMap],
+    progress: Progress,
+    directory: Directory,
+    objects: Mapping[str, ObjectFacts],
+) -> Connection:
+    """Put a connection together from what is known."""
+    around = surroundings(directory, settings)
+    return Connection(
+        settings=settings,
+        till=till,
+        crm=crm,
+        questions=questions,
+        state=state,
+        journal=journal,
+        people=people,
+        spool=spool,
+        clock=clock,
+        rng=rng,
+        maps=maps,
+        account=directory.account,
+        objects=objects,
+        around=around,
+        progress=progress,
+        region=settings.phone_region or home_region(around.stores),
+    )
+
+
+def refresh_directory(connection: Connection) -> Directory:
+    """Read the small tables again and let the connection know."""
+    directory = read_directory(connection.till, connection.state, connection.clock)
+    connection.around = surroundings(directory, connection.settings)
+    return directory
+
+
+def forget_objects(state: State) -> None:
+    """Throw away what is kept of the org: it has changed under us."""
+    with state.begin() as c:
+        state.keep(c, _FACT, None)
+
+
+def mistakes_of(maps: Mapping[str, FieldMap], objects: Mapping[str, ObjectFacts]) -> list[tuple[str, str]]:
+    """Name everything that the maps write and the org does not take, with the path of the map's line."""
+    mistakes: list[tuple[str, str]] = []
+    for name, table in maps.items():
+        held = objects.get(table.object)
+        if held is None:
+            mistakes.append((f"map.{name}", f"the org shows no object {table.object}; {_ADVICE}"))
+            continue
+        if not held.createable:
+            mistakes.append((f"map.{name}", f"the user may not create {table.object}; {_ADVICE}"))
+        targets = [*table.targets, *([table.key_field] if table.key_field else [])]
+        mistakes += [
+            (f"map.{name}.{target}", mistake)
+            for target in targets
+            if (mistake := _field_mistake(target, table, held))
+        ]
+    return mistakes
+
+
+def _field_mistake(target: str, table: FieldMap, held: ObjectFacts) -> str | None:
+    field = held.fields.get(target)
+    if field is None:
+        # Standard fields come and go with the org's features (state picklists, person accounts):
+        # a preset that names one is asked for it only when the person's own map does.
+        if not target.endswith("__c") and target not in table.overridden:
+            return None
+        return f"{table.object} has no field {target} that the user may see; {_ADVICE}"
+    if not (field.createable or field.updateable) and not _derived(field):
+        return f"the user may not write {table.object}.{target}; {_ADVICE}"
+    if target == table.key_field and not (field.external_id and field.unique):
+        return f"{table.object}.{target} must be an external id and unique; run `tillbridge schema deploy`"
+    return None
+
+
+def _derived(field: FieldFacts) -> bool:
+    return field.type == "id"
+
+
+def _describe(crm: Crm, names: set[str]) -> dict[str, ObjectFacts]:
+    found = {name: crm.describe(name) for name in sorted(names)}
+    return {name: facts for name, facts in found.items() if facts is not None}
+
+
+def _kept_objects(state: State, clock: Clock) -> dict[str, ObjectFacts] | None:
+    kept: Any = state.fact(_FACT)
+    if kept is None or clock.now().timestamp() - kept["read_at"] > _FRESH.total_seconds():
+        return None
+    return msgspec.convert(kept["objects"], dict[str, ObjectFacts])
+
+
+def _keep_objects(state: State, clock: Clock, objects: Mapping[str, ObjectFacts]) -> None:
+    value = {"read_at": clock.now().timestamp(), "objects": msgspec.to_builtins(objects)}
+    with state.begin() as c:
+        state.keep(c, _FACT, value)

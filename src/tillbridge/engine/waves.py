@@ -1,0 +1,320 @@
+"""Carry staged sales to the CRM by bulk jobs: headers, then lines, then payments, a wave at a time.
+
+Every step is written down before the next begins, so a kill at any moment
+resumes at the job in the air. Children are sorted by parent, because a bulk
+load locks parents. Results come in any order and are joined by key.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Literal
+
+import msgspec
+
+from tillbridge.engine.connection import Connection
+from tillbridge.engine.patches import patch_lookups
+from tillbridge.engine.resolve import Resolver
+from tillbridge.engine.rows import Row, Standing
+from tillbridge.engine.sales import plan_sales
+from tillbridge.engine.writer import missing_of, problem_of, standing_for
+from tillbridge.model.acks import Refused
+from tillbridge.model.errors import Transient
+from tillbridge.model.writing import BulkAck, BulkJob, Value
+from tillbridge.store.spool import JobRow
+from tillbridge.store.state import Missing, Settled
+from tillbridge.sync.fieldmap import FieldMap
+from tillbridge.sync.problems import class_of
+
+# A wave costs about twenty calls however large it is. 25,000 sales (some 60,000 lines, 15 MB of CSV) keep
+# that below one call per thousand sales, while its acks still fit into 30 MB of our memory.
+WAVE_SALES_MAX = 25_000
+
+# First waits short, since small jobs take seconds; then each poll costs a call of the shared day.
+_POLL_SECONDS = (2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
+
+# A job that has not ended after this long is stuck on their side; it goes on, we come back later.
+_JOB_SECONDS_MAX = 4 * 3600.0
+
+# Rows that were never looked at, or lost a lock, go into another job so many times.
+_JOBS_MAX = 3
+
+_ACKS_AT_ONCE = 2_000
+_PARTS: tuple[Literal["sale", "line", "payment"], ...] = ("sale", "line", "payment")
+
+
+class _Sent(msgspec.Struct):
+    """What we need to know of a row when its ack comes."""
+
+    till_id: str
+    digest: bytes | None
+    sale: str | None
+    missing: list[Missing]
+    till_stamp: float | None = None
+    history: bool | None = None
+
+
+class Wave:
+    """One wave of staged sales on its way."""
+
+    def __init__(self, connection: Connection, number: int, *, history: bool) -> None:
+        self._connection = connection
+        self._state = connection.state
+        self._number = number
+        self._history = history
+        self._refused: dict[str, str] = {}
+        self.counts: Counter[str] = Counter()
+
+    def load(self) -> Counter[str]:
+        """Bring the whole wave across and settle it; return counts of rows by what became of them."""
+        bar = self._connection.progress.bar("Loading sales, lines, payments", len(_PARTS))
+        for part in _PARTS:
+            self._load_part(part)
+            bar.advance()
+        bar.close()
+        patch_lookups(self._connection)
+        self._close()
+        return self.counts
+
+    # --- one part ----------------------------------------------------------------------------
+
+    def _load_part(self, part: Literal["sale", "line", "payment"]) -> None:
+        done = self._connection.spool.job(self._number, part)
+        if done is not None and done.state == "settled":
+            return
+        for attempt in range(1, _JOBS_MAX + 1):
+            left = self._one_job(part, last=attempt == _JOBS_MAX)
+            if not left:
+                break
+        with self._state.begin() as c:
+            self._connection.spool.note_job(c, JobRow(self._number, part, None, "settled", 0))
+
+    def _one_job(self, part: Literal["sale", "line", "payment"], *, last: bool) -> int:
+        """Send what is not confirmed yet, wait, settle; return how many rows deserve another job."""
+        row = self._connection.spool.job(self._number, part)
+        job = self._surviving(row)
+        sent: dict[str, _Sent] = {}
+        if job is None:
+            job = self._send(part, sent)
+            if job is None:
+                return 0
+        else:
+            # The process that sent these rows is gone, and with it the digests: the rows are confirmed
+            # without one, which only means that they are compared afresh when the till shows them again.
+            for _ in self._rows(part, sent):
+                pass
+            for kept in sent.values():
+                kept.digest = None
+        return self._settle(part, self._wait(job, part), sent, last=last)
+
+    def _surviving(self, row: JobRow | None) -> BulkJob | None:
+        """Return a job of an earlier process that runs or ended; give one up that was never closed."""
+        if row is None or row.job_id is None or row.state == "settled":
+            return None
+        job = self._connection.crm.bulk_status(row.job_id)
+        if job is None or job.state in {"aborted", "failed"}:
+            return None
+        if job.state == "open":
+            self._connection.crm.bulk_abort(job.id)
+            return None
+        return job
+
+    def _send(self, part: Literal["sale", "line", "payment"], sent: dict[str, _Sent]) -> BulkJob | None:
+        table = self._connection.maps[part]
+        crm, spool = self._connection.crm, self._connection.spool
+        rows = self._rows(part, sent)
+        if (first := next(rows, None)) is None:
+            return None
+        job_id = crm.bulk_open(table.object, "upsert", table.key_field)
+        with self._state.begin() as c:
+            spool.note_job(c, JobRow(self._number, part, job_id, "opened", 0))
+        count = crm.bulk_upload(job_id, _columns(table, self._connection), chain([first], rows))
+        crm.bulk_close(job_id)
+        with self._state.begin() as c:
+            spool.note_job(c, JobRow(self._number, part, job_id, "closed", count))
+        return BulkJob(id=job_id, state="working")
+
+    def _wait(self, job: BulkJob, part: str) -> BulkJob:
+        clock = self._connection.clock
+        bar = self._connection.progress.bar(f"Salesforce takes in the {part} rows")
+        begun = clock.monotonic()
+        waits = iter(_POLL_SECONDS)
+        while job.state in {"open", "working"}:
+            if clock.monotonic() - begun > _JOB_SECONDS_MAX:
+                raise Transient(
+                    f"Salesforce has not finished bulk job {job.id}; run backfill again to go on."
+                )
+            clock.sleep(next(waits, _POLL_SECONDS[-1]))
+            found = self._connection.crm.bulk_status(job.id)
+            if found is None:
+                raise Transient(f"Salesforce no longer knows bulk job {job.id}; run backfill again to go on.")
+            job = found
+            bar.advance(0)
+        bar.close()
+        return job
+
+    # --- rows of a part ----------------------------------------------------------------------
+
+    def _rows(
+        self, part: Literal["sale", "line", "payment"], sent: dict[str, _Sent]
+    ) -> Iterator[dict[str, Value]]:
+        """Yield the payloads of a part that the CRM has not confirmed, in the order of their sales."""
+        for sales in self._connection.spool.pages(self._number):
+            seen_at = self._connection.clock.now()
+            plan = plan_sales(self._connection, sales, history=self._history, seen_at=seen_at)
+            if part == "sale" and plan.settled:
+                with self._state.begin() as c:
+                    self._state.settle(c, plan.settled)
+            rows = [row for row in plan.rows if row.kind == part]
+            yield from self._unconfirmed(rows, sent)
+
+    def _unconfirmed(self, rows: list[Row], sent: dict[str, _Sent]) -> Iterator[dict[str, Value]]:
+        resolver = Resolver(self._state, self._connection.maps, self._connection.account.id)
+        resolver.look_up(rows)
+        known = self._state.known(rows[0].kind, [row.till_id for row in rows]) if rows else {}
+        for row in rows:
+            standing = resolver.resolve(row)
+            before = known.get(row.till_id)
+            if standing.lost or (row.sale or row.till_id) in self._refused:
+                self.counts["held"] += 1
+            elif before is not None and before.digest == standing.digest:
+                self.counts["unchanged"] += 1
+            else:
+                assert row.key_field is not None
+                sent[str(row.payload[row.key_field])] = _remember(standing)
+                yield standing.payload
+
+    # --- acks --------------------------------------------------------------------------------
+
+    def _settle(
+        self, part: Literal["sale", "line", "payment"], job: BulkJob, sent: dict[str, _Sent], *, last: bool
+    ) -> int:
+        table = self._connection.maps[part]
+        assert table.key_field is not None
+        again = 0
+        for acks in _batches(self._connection.crm.bulk_results(job, table.key_field)):
+            written: list[tuple[BulkAck, _Sent]] = []
+            refused: list[tuple[BulkAck, _Sent]] = []
+            for ack in acks:
+                row = sent.pop(ack.key, None)
+                if row is None:
+                    continue  # Not ours to settle: it was confirmed before the restart.
+                if ack.code is None and not ack.unprocessed:
+                    written.append((ack, row))
+                elif not last and (ack.unprocessed or class_of(_refusal(ack)) in {"transient", "waiting"}):
+                    again += 1
+                else:
+                    refused.append((ack, row))
+            self._write_down(part, table, written, refused)
+        if sent and last:
+            # Nothing was said of these rows, three times over: somebody has to look.
+            said = BulkAck(
+                "", code="UNPROCESSED", message=job.message or "Salesforce never looked at this row"
+            )
+            self._write_down(part, table, [], [(said, row) for row in sent.values()])
+            return 0
+        return again + len(sent)
+
+    def _write_down(
+        self,
+        part: str,
+        table: FieldMap,
+        written: list[tuple[BulkAck, _Sent]],
+        refused: list[tuple[BulkAck, _Sent]],
+    ) -> None:
+        standings = [
+            Settled(
+                kind=part,
+                till_id=row.till_id,
+                state="staged" if part == "sale" else "settled",
+                reason="its lines and payments are on their way" if part == "sale" else None,
+                crm_id=ack.id,
+                object=table.object,
+                digest=row.digest,
+                parent=row.sale,
+                till_stamp=row.till_stamp,
+                history=row.history,
+                wave=self._number if part == "sale" else None,
+            )
+            for ack, row in written
+        ]
+        problems = [(ack, row, _refusal(ack)) for ack, row in refused]
+        with self._state.begin() as c:
+            self._state.settle(c, standings)
+            self._state.wait(c, [], [m for _, row in written for m in row.missing])
+            self._connection.journal.resolve(c, [(part, row.till_id) for _, row in written])
+            self._connection.journal.refuse(
+                c, [problem_of(_bare(part, table, row), refusal) for _, row, refusal in problems]
+            )
+            self._state.settle(
+                c,
+                [
+                    Settled(
+                        kind=part, till_id=row.till_id, state="problem", reason=r.message, parent=row.sale
+                    )
+                    for _, row, r in problems
+                ],
+            )
+        for _, row, refusal in problems:
+            self._refused.setdefault(row.sale or row.till_id, f"{table.object}: {refusal.message}")
+        self.counts["created"] += sum(1 for ack, _ in written if ack.created is not False)
+        self.counts["updated"] += sum(1 for ack, _ in written if ack.created is False)
+        self.counts["refused"] += len(problems)
+
+    def _close(self) -> None:
+        """Every row of the wave is answered: settle its sales and forget what was staged."""
+        for sales in self._connection.spool.pages(self._number):
+            self._close_page([sale.id for sale in sales])
+        with self._state.begin() as c:
+            self._connection.spool.clear(c, self._number)
+
+    def _close_page(self, sales: list[str]) -> None:
+        known, missing = self._state.known("sale", sales), self._state.missing_for(sales)
+        standings = []
+        for sale in sales:
+            if sale not in known or known[sale].state != "staged":
+                continue
+            state, reason = standing_for(missing.get(sale, []))
+            if sale in self._refused:
+                state, reason = "problem", self._refused[sale]
+            standings.append(Settled(kind="sale", till_id=sale, state=state, reason=reason))
+        with self._state.begin() as c:
+            self._state.settle(c, standings)
+
+
+def _remember(standing: Standing) -> _Sent:
+    row = standing.row
+    missing = missing_of([standing]) if standing.missing else []
+    return _Sent(row.till_id, standing.digest, row.sale, missing, row.till_stamp, row.history)
+
+
+def _refusal(ack: BulkAck) -> Refused:
+    if ack.unprocessed:
+        return Refused(
+            "UNPROCESSED", "Salesforce did not look at this row; it is sent again with the next run."
+        )
+    return Refused(ack.code or "UNKNOWN_EXCEPTION", ack.message or "", ack.fields)
+
+
+def _bare(part: str, table: FieldMap, row: _Sent) -> Standing:
+    bare = Row(kind=part, till_id=row.till_id, object=table.object, payload={}, sale=row.sale)
+    return Standing(row=bare, payload={}, digest=b"", missing=[])
+
+
+def _columns(table: FieldMap, connection: Connection) -> list[str]:
+    held = connection.objects[table.object].fields
+    names = [name for name in table.targets if name in held]
+    return [table.key_field, *names] if table.key_field and table.key_field not in names else names
+
+
+def _batches(acks: Iterable[BulkAck]) -> Iterator[list[BulkAck]]:
+    batch: list[BulkAck] = []
+    for ack in acks:
+        batch.append(ack)
+        if len(batch) >= _ACKS_AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

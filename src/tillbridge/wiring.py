@@ -1,0 +1,255 @@
+"""Put the parts together: configuration, state, both connectors, the engine's connection. One function."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from tillbridge import config as configuration
+from tillbridge.config import Config
+from tillbridge.connectors.http import Http
+from tillbridge.connectors.lightspeed_r.client import LightspeedR
+from tillbridge.connectors.lightspeed_r.tokens import FileLock, StoredTokens
+from tillbridge.connectors.salesforce.auth import Credentials
+from tillbridge.connectors.salesforce.client import SalesforceClient
+from tillbridge.connectors.salesforce.questions import Questions
+from tillbridge.engine.connection import Connection, Progress, Settings, Silent
+from tillbridge.engine.preflight import prepare
+from tillbridge.model.clock import Clock, SystemClock
+from tillbridge.model.errors import ConfigurationInvalid, Halted
+from tillbridge.secrets import Vault, open_vault
+from tillbridge.store.database import FILE_NAME, open_database
+from tillbridge.store.journal import Journal
+from tillbridge.store.people import People
+from tillbridge.store.spool import Spool
+from tillbridge.store.state import State
+from tillbridge.store.tokens import TokenDrawer
+from tillbridge.sync.fieldmap import FieldMap, compile_maps
+
+
+class TillTokens:
+    """The till's pair of tokens, as its keeper wants it kept."""
+
+    def __init__(self, drawer: TokenDrawer) -> None:
+        self._drawer = drawer
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Hold every other process off."""
+        return self._drawer.lock()
+
+    def load(self) -> StoredTokens | None:
+        """Return the newest pair."""
+        kept = self._drawer.load()
+        return None if kept is None else msgspec.json.decode(kept, type=StoredTokens)
+
+    def save(self, tokens: StoredTokens) -> None:
+        """Keep a pair, before its first use."""
+        self._drawer.save(msgspec.json.encode(tokens))
+
+
+class CrmToken:
+    """The CRM's rotating refresh token, as its session wants it kept."""
+
+    def __init__(self, drawer: TokenDrawer) -> None:
+        self._drawer = drawer
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Hold every other process off."""
+        return self._drawer.lock()
+
+    def load(self) -> str | None:
+        """Return the newest one."""
+        kept = self._drawer.load()
+        return None if kept is None else kept.decode()
+
+    def save(self, refresh_token: str) -> None:
+        """Keep one, before its first use."""
+        self._drawer.save(refresh_token.encode())
+
+
+@dataclass(slots=True)
+class Parts:
+    """Everything of one home directory, before anything is asked of a remote."""
+
+    config: Config
+    settings: Settings
+    till: LightspeedR
+    crm: SalesforceClient
+    state: State
+    vault: Vault
+    journal: Journal
+    people: People
+    spool: Spool
+    clock: Clock
+    rng: random.Random
+    maps: dict[str, FieldMap]
+    progress: Progress
+
+    def connect(self, *, fresh: bool = False) -> Connection:
+        """Check both sides and make the engine's connection of it."""
+        return prepare(
+            settings=self.settings,
+            till=self.till,
+            crm=self.crm,
+            questions=Questions(self.crm),
+            state=self.state,
+            journal=self.journal,
+            people=self.people,
+            spool=self.spool,
+            clock=self.clock,
+            rng=self.rng,
+            maps=self.maps,
+            progress=self.progress,
+            fresh=fresh,
+        )
+
+
+def open_home(
+    home: Path,
+    *,
+    clock: Clock | None = None,
+    progress: Progress | None = None,
+    history: bool = False,
+    seed: int | None = None,
+) -> Parts:
+    """Open a home directory: its configuration, state and clients. `history`: what is written is no news."""
+    clock = clock or SystemClock()
+    rng = random.Random(seed)
+    config = configuration.load(home)
+    functions = configuration.functions(config)
+    account = config.lightspeed.account_id
+    maps = compile_maps(config.map, account=account, model=config.customers.model, functions=functions)
+    vault = open_vault(home)
+    state = open_state(home, clock)
+    http = Http()
+    return Parts(
+        config=config,
+        settings=settings_of(config),
+        till=_till(config, home, state, vault, clock, rng, http),
+        crm=_crm(config, home, state, vault, clock, rng, http, history=history),
+        state=state,
+        vault=vault,
+        journal=Journal(state, vault),
+        people=People(state, vault),
+        spool=Spool(state, vault),
+        clock=clock,
+        rng=rng,
+        maps={table.name: table for table in maps.all()},
+        progress=progress or Silent(),
+    )
+
+
+def open_state(home: Path, clock: Clock | None = None) -> State:
+    """Open the state of a home directory."""
+    return State(open_database(home), clock or SystemClock(), home / FILE_NAME)
+
+
+def settings_of(config: Config) -> Settings:
+    """Return what the engine needs of a configuration."""
+    customers, sales = config.customers, config.sales
+    return Settings(
+        model=customers.model,
+        match=customers.match,
+        review=customers.review,
+        mode=customers.mode,
+        owner=customers.owner,
+        phone_region=customers.phone_region,
+        record_type=customers.record_type,
+        since=sales.since,
+        stores=frozenset(sales.stores),
+        registers=frozenset(sales.registers),
+        channels=frozenset(sales.channels),
+        day_starts_at=sales.day_starts_at,
+        reporting_currency=sales.reporting_currency,
+        rates=sales.rates,
+        newest_first=sales.newest_first,
+        store_codes=sales.store_codes,
+        time_zones=sales.time_zones,
+        adopt=config.products.adopt,
+    )
+
+
+def _till(
+    config: Config, home: Path, state: State, vault: Vault, clock: Clock, rng: random.Random, http: Http
+) -> LightspeedR:
+    till = config.lightspeed
+    drawer = TokenDrawer(state, vault, "lightspeed", FileLock(home / "lightspeed.lock").hold)
+    return LightspeedR(
+        client_id=till.client_id,
+        client_secret=till.client_secret.get_secret_value(),
+        refresh_token=till.refresh_token.get_secret_value(),
+        store=TillTokens(drawer),
+        clock=clock,
+        rng=rng,
+        http=http,
+        account_id=till.account_id,
+        api_url=till.api_url,
+        auth_url=till.auth_url,
+    )
+
+
+def _crm(
+    config: Config,
+    home: Path,
+    state: State,
+    vault: Vault,
+    clock: Clock,
+    rng: random.Random,
+    http: Http,
+    *,
+    history: bool,
+) -> SalesforceClient:
+    crm = config.salesforce
+    drawer = TokenDrawer(state, vault, "salesforce", FileLock(home / "salesforce.lock").hold)
+    credentials = Credentials(
+        grant=crm.auth,
+        login_url=crm.login_url,
+        client_id=crm.client_id,
+        client_secret=crm.client_secret.get_secret_value() if crm.client_secret else None,
+        username=crm.username,
+        private_key=_private_key(config),
+        refresh_token=crm.refresh_token.get_secret_value() if crm.refresh_token else None,
+        audience=crm.audience,
+    )
+    return SalesforceClient(
+        http,
+        credentials,
+        api_version=crm.api_version,
+        clock=clock,
+        rng=rng,
+        token_store=CrmToken(drawer),
+        history=history,
+    )
+
+
+def _private_key(config: Config) -> str | None:
+    path = config.salesforce.private_key_file
+    if config.salesforce.auth != "jwt" or path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
+        raise ConfigurationInvalid([("salesforce.private_key_file", reason)]) from error
+
+
+@contextmanager
+def alone(home: Path) -> Iterator[None]:
+    """Hold the home directory's write lock: two runs at once would do everything twice."""
+    import fcntl
+    import os
+
+    handle = os.open(home / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Halted(f"Another run is writing with {home}. Wait until it ends.") from None
+    else:
+        yield
+    finally:
+        os.close(handle)
