@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: setup demo test lint types bench clean
+.PHONY: setup demo test lint types bench docs clean
 
 setup: $(STAMP)
 
@@ -31,6 +31,9 @@ types: setup
 
 bench: setup
 	@$(BIN)/python -m bench
+
+docs: setup
+	@$(BIN)/python docs/generate.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

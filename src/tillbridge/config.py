@@ -74,27 +74,33 @@ class _Table(BaseModel):
 class Lightspeed(_Table):
     """The till account."""
 
-    series: Literal["R"] = "R"
-    account_id: Id
-    client_id: Id
-    client_secret: SecretStr
+    series: Literal["R"] = "R"  # Lightspeed Retail R-Series
+    account_id: Id  # the number of the till account; every key begins with it
+    client_id: Id  # of the API client that you registered with Lightspeed
+    client_secret: SecretStr  # of the same client
+    # From the first authorisation. It rotates: the newest one is kept in the state file, and this one is
+    # read again when you change it.
     refresh_token: SecretStr
+    # Only to reach a simulator.
     api_url: Origin = "https://api.lightspeedapp.com"
+    # Only to reach a simulator.
     auth_url: Origin = "https://cloud.lightspeedapp.com"
 
 
 class Salesforce(_Table):
     """The CRM org. Data calls go to the instance that the token names."""
 
+    # Where tokens come from: https://test.salesforce.com for a sandbox, a My Domain for client_credentials.
     login_url: Origin = "https://login.salesforce.com"
-    audience: str | None = None
-    auth: Literal["jwt", "client_credentials", "refresh_token"] = "jwt"
-    client_id: Id
-    client_secret: SecretStr | None = None
-    username: str | None = None
-    private_key_file: Path | None = None
+    audience: str | None = None  # of the JWT, where the login host does not tell
+    auth: Literal["jwt", "client_credentials", "refresh_token"] = "jwt"  # how we log in
+    client_id: Id  # the app's consumer key
+    client_secret: SecretStr | None = None  # the app's consumer secret; client_credentials needs it
+    username: str | None = None  # the integration user's; jwt needs it
+    private_key_file: Path | None = None  # PEM, beside this file or absolute; jwt needs it
+    # For auth = "refresh_token"; a rotated one is kept in the state file.
     refresh_token: SecretStr | None = None
-    api_version: Annotated[str, Field(pattern=r"^\d{2,3}\.0$")] = "67.0"
+    api_version: Annotated[str, Field(pattern=r"^\d{2,3}\.0$")] = "67.0"  # of Salesforce's API
 
     @model_validator(mode="after")
     def _complete(self) -> Salesforce:
@@ -111,15 +117,17 @@ class Salesforce(_Table):
 class Customers(_Table):
     """How people are found, created and kept."""
 
-    model: Literal["person_account", "contact", "lead"] = "person_account"
-    match: tuple[MatchRule, ...] = MATCH_RULES
-    review: tuple[
-        Literal["email", "phone", "address"], ...
-    ] = ()  # rules that suggest, but never link by themselves
+    model: Literal["person_account", "contact", "lead"] = "person_account"  # what a new customer becomes
+    match: tuple[MatchRule, ...] = MATCH_RULES  # the rules that are on, tried in this order
+    # Rules that suggest, but never link by themselves.
+    review: tuple[Literal["email", "phone", "address"], ...] = ()
+    # Which way values may flow; fill_blanks: once linked, nothing is overwritten.
     mode: Literal["two_way", "till_to_crm", "crm_to_till", "link_only", "fill_blanks"] = "two_way"
+    # Who owns a created customer: the seller's user, else the store's default owner, else our own user.
     owner: Literal["seller", "store", "integration"] = "seller"
+    # Where a phone number without a country dials; default: the country of most shops' time zones.
     phone_region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
-    record_type: str | None = None  # developer name of the person record type; None: the org's default
+    record_type: str | None = None  # of created customers, its developer name; default: the map's
 
 
 def _zone(text: str) -> str:
@@ -133,19 +141,19 @@ def _zone(text: str) -> str:
 class Sales(_Table):
     """Which sales take part, and how their day and money are counted."""
 
-    since: date | None = None
+    since: date | None = None  # leave older sales in the till; empty: all history
     stores: tuple[Id, ...] = ()  # shop ids; empty: all
-    registers: tuple[Id, ...] = ()
-    channels: tuple[str, ...] = ()
-    day_starts_at: time = time(0, 0)
+    registers: tuple[Id, ...] = ()  # register ids; empty: all
+    channels: tuple[str, ...] = ()  # such as "Store" or "eCom"; empty: all
+    day_starts_at: time = time(0, 0)  # 04:00:00: a sale at 02:00 belongs to the day before
+    # Fills Reporting_Net_Sales__c; default: the till's own currency.
     reporting_currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
     # {"2026-01-01" = "0.92"}: from that day on, one unit of the till's currency is worth this much.
     rates: dict[date, Decimal] = {}
-    newest_first: bool = False
-    store_codes: dict[str, str] = {}  # shop id -> Store_Code__c; default: the shop's id
-    time_zones: dict[
-        str, Annotated[str, AfterValidator(_zone)]
-    ] = {}  # shop id -> zone, where the till's is wrong
+    newest_first: bool = False  # load the newest history first
+    store_codes: dict[str, str] = {}  # shop id = Store_Code__c; default: the shop's id
+    # Shop id = zone, where the till's own is wrong.
+    time_zones: dict[str, Annotated[str, AfterValidator(_zone)]] = {}
 
     @model_validator(mode="after")
     def _rates(self) -> Sales:
@@ -159,6 +167,7 @@ class Sales(_Table):
 class Products(_Table):
     """How existing products are adopted."""
 
+    # By which number a product of the CRM is the till's, tried in this order.
     adopt: tuple[Literal["system_sku", "custom_sku", "upc", "ean", "maker_sku"], ...] = (
         "system_sku",
         "custom_sku",
@@ -176,6 +185,7 @@ class Config(_Table):
     customers: Customers = Customers()
     sales: Sales = Sales()
     products: Products = Products()
+    # Lines laid over the shipped field map, as [map.sale] and so on.
     map: dict[str, dict[str, str | bool]] = {}
     functions_file: Path | None = None  # a Python file whose public functions the map may name
 

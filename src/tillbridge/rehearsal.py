@@ -26,16 +26,30 @@ _READY_SECONDS_MAX = 300.0
 _JUMP_SECONDS_MIN = 0.05
 
 
-class Simulator:
-    """One simulator process. `control` speaks to its switchboard, which is no part of the vendor's API."""
+class Switchboard:
+    """The switchboard of a running simulator, which is no part of the vendor's API."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def control(self, method: str, path: str, body: object = None) -> Any:
+        """Call it: `path` is below /control/."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}/control/{path}", data, method=method)  # noqa: S310  Loopback.
+        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310  Loopback.
+            return json.loads(answer.read() or b"null")
+
+
+class Simulator(Switchboard):
+    """One simulator process of our own."""
 
     def __init__(self, name: str, arguments: Sequence[str]) -> None:
+        super().__init__("")
         module = f"tillbridge.simulators.{name}"
         self.name = name
         self._process = subprocess.Popen(  # noqa: S603  Our own module, with our own arguments.
             [sys.executable, "-m", module, "--port", "0", *arguments], stdout=subprocess.PIPE, text=True
         )
-        self.url = ""
 
     @property
     def pid(self) -> int:
@@ -55,13 +69,6 @@ class Simulator:
         self.stop()
         raise RuntimeError(f"the {self.name} simulator did not start")
 
-    def control(self, method: str, path: str, body: object = None) -> Any:
-        """Call the switchboard: `path` is below /control/."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/control/{path}", data, method=method)  # noqa: S310  Loopback.
-        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310  Loopback.
-            return json.loads(answer.read() or b"null")
-
     def stop(self) -> None:
         """End the process."""
         self._process.terminate()
@@ -73,7 +80,7 @@ class Simulator:
 class JumpingClock:
     """A clock that jumps over every wait and takes the simulators' clocks along."""
 
-    def __init__(self, start: datetime, simulators: Sequence[Simulator]) -> None:
+    def __init__(self, start: datetime, simulators: Sequence[Switchboard]) -> None:
         self._start = start
         self._begun = time.monotonic()
         self._jumped = 0.0

@@ -21,7 +21,7 @@ from tillbridge.connectors.salesforce.questions import Questions
 from tillbridge.engine.connection import Connection, Progress, Settings, Silent
 from tillbridge.engine.preflight import prepare
 from tillbridge.model.clock import Clock, SystemClock
-from tillbridge.model.errors import ConfigurationInvalid, Halted
+from tillbridge.model.errors import Busy, ConfigurationInvalid
 from tillbridge.secrets import Vault, open_vault
 from tillbridge.store.database import FILE_NAME, open_database
 from tillbridge.store.journal import Journal
@@ -248,7 +248,7 @@ def alone(home: Path) -> Iterator[None]:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise Halted(f"Another run is writing with {home}. Wait until it ends.") from None
+        raise Busy(f"Another run is writing with {home}. Wait until it ends.") from None
     else:
         yield
     finally:

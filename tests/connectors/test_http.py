@@ -182,8 +182,8 @@ def test_nobody_holds_us_longer_than_the_deadline(http, script, method, unknown)
     with serving(script) as (url, _):
         begun = time.monotonic()
         with pytest.raises(Transient) as caught:
-            http.request(method, url, timeout_total=0.2, content=None if method == "GET" else b"x")
-    assert time.monotonic() - begun < 1.5
+            http.request(method, url, timeout_total=0.3, content=None if method == "GET" else b"x")
+    assert time.monotonic() - begun < 2
     assert unknown == caught.value.outcome_unknown
 
 
@@ -192,7 +192,7 @@ def test_nor_does_a_server_that_takes_our_body_byte_by_byte(http):
         begun = time.monotonic()
         with pytest.raises(Transient) as caught:
             http.request("POST", url, timeout_total=0.3, content=b"x" * 50_000_000)
-    assert time.monotonic() - begun < 1.5
+    assert time.monotonic() - begun < 2
     assert caught.value.outcome_unknown
 
 

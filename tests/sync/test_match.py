@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from tillbridge.model.answers import CrmPersonRow
 from tillbridge.model.customer import customer_facts
 from tillbridge.model.records import Address, Customer, Email, Phone
 from tillbridge.sync.match import (
@@ -14,13 +15,13 @@ from tillbridge.sync.match import (
     MatchRules,
     Person,
     Review,
+    candidate_of,
     match,
     match_batch,
     match_keys,
     person_of,
     phones_of,
 )
-from tillbridge.sync.people import candidate_of
 
 MAREN = Person(
     id="501",
@@ -328,20 +329,19 @@ def test_an_anonymised_customer_has_no_name():
     assert (None, None) == (person.first, person.last)
 
 
-@pytest.mark.parametrize("as_text", [False, True], ids=["from a query", "from a bulk query"])
-def test_a_row_of_the_crm_is_read_as_a_candidate(as_text):
-    row = {
-        "Id": "003A",
-        "FirstName": "Sanne",
-        "LastName": "Visser",
-        "Email": "sanne@example.com",
-        "MobilePhone": "06 5512 3456",
-        "Phone": "" if as_text else None,
-        "MailingStreet": "Kerkstraat 1",
-        "MailingCountry": "Netherlands",
-        "Birthdate": "1984-11-03",
-        "Lightspeed_Customer_Key__c": "190001-C7",
-    }
+def test_a_person_of_the_crm_is_read_as_a_candidate():
+    row = CrmPersonRow(
+        id="003A",
+        object="Contact",
+        key="190001-C7",
+        first="Sanne",
+        last="Visser",
+        emails=("sanne@example.com",),
+        phones=("06 5512 3456",),
+        street="Kerkstraat 1",
+        country="Netherlands",
+        birth_date=BORN,
+    )
 
     assert Candidate(
         id="003A",
@@ -353,7 +353,7 @@ def test_a_row_of_the_crm_is_read_as_a_candidate(as_text):
         birth_date=BORN,
         external_ids=("190001-C7",),
         object="Contact",
-    ) == candidate_of("Contact", row, "US")
+    ) == candidate_of(row, "US")
 
 
 def test_phones_of_a_record_are_told_once():

@@ -181,10 +181,11 @@ class Http:
         host = checked_host(url)
         safe = method.upper() in SAFE_METHODS
         target = f"{url}{'&' if '?' in url else '?'}{encode_params(params)}" if params else url
+        pool = self._pool(host, target)  # Reading the system's certificates takes its time, once.
         deadline = _Deadline(timeout_total or self._total_seconds, silence_seconds_max)
         send = {"method": method, "url": target, "headers": headers, "content": content}
         with _translated(host, safe=safe, deadline=deadline):
-            response, sent = self._sent(host, send, deadline, safe=safe)
+            response, sent = _sent(pool, send, deadline, safe=safe)
         try:
             yield HttpStream(response, host, safe=safe, sent=sent)
         finally:
@@ -203,20 +204,6 @@ class Http:
             self._pools.clear()
         for pool in pools:
             pool.close()
-
-    def _sent(
-        self, host: str, send: dict[str, Any], deadline: _Deadline, *, safe: bool
-    ) -> tuple[httpx2.Response, int]:
-        """Send and wait for the head of the answer; return it and how often it was asked for."""
-        pool = self._pool(host, send["url"])
-        try:
-            return _exchange(pool, send, deadline), 1
-        except (httpcore2.RemoteProtocolError, httpcore2.ReadError, httpcore2.WriteError):
-            # The server hung up an idle connection just as we used it. Nothing is lost by
-            # asking again, once, provided that it was an old connection and only a question.
-            if not safe or deadline.connected:
-                raise
-            return _exchange(pool, send, deadline), 2
 
     def _pool(self, host: str, url: str) -> httpcore2.ConnectionPool:
         """Return the pool for the way to this host: direct, or through the environment's proxy."""
@@ -386,6 +373,20 @@ def _proxy_for(host: str, scheme: str) -> str | None:
     if urlsplit(proxy).scheme not in {"http", "https"}:
         raise ConfigurationInvalid([("", "the proxy named in the environment is not an http or https one")])
     return proxy
+
+
+def _sent(
+    pool: httpcore2.ConnectionPool, send: dict[str, Any], deadline: _Deadline, *, safe: bool
+) -> tuple[httpx2.Response, int]:
+    """Send and wait for the head of the answer; return it and how often it was asked for."""
+    try:
+        return _exchange(pool, send, deadline), 1
+    except (httpcore2.RemoteProtocolError, httpcore2.ReadError, httpcore2.WriteError):
+        # The server hung up an idle connection just as we used it. Nothing is lost by
+        # asking again, once, provided that it was an old connection and only a question.
+        if not safe or deadline.connected:
+            raise
+        return _exchange(pool, send, deadline), 2
 
 
 def _exchange(pool: httpcore2.ConnectionPool, send: dict[str, Any], deadline: _Deadline) -> httpx2.Response:

@@ -8,7 +8,7 @@ wave at a time; history that is loaded says so, and nobody gets a mail for it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ from tillbridge.engine.preflight import refresh_directory
 from tillbridge.engine.streams import CUSTOMERS, PRODUCTS, SALES, STOCK, VOIDS
 from tillbridge.engine.waves import WAVE_SALES_MAX, Wave
 from tillbridge.engine.writer import Writer
+from tillbridge.model.errors import PermissionMissing
 from tillbridge.model.reading import Page, Query
 from tillbridge.model.sale import lands
 
@@ -34,10 +35,8 @@ _BATCH = 2_000
 def backfill(connection: Connection) -> Counter[str]:
     """Load the whole history, or go on with it; return counts by what became of rows."""
     counts: Counter[str] = Counter()
-    counts.update(_load_directory(connection))
-    counts.update(_load_products(connection))
-    counts.update(_load_customers(connection))
-    counts.update(_load_sales(connection))
+    for load in STEPS.values():
+        counts.update(load(connection))
     return counts
 
 
@@ -49,12 +48,20 @@ def _mark_start(connection: Connection, server_time: datetime) -> None:
     if connection.state.fact("backfill_began") is not None:
         return
     began = server_time.astimezone(UTC).isoformat()
-    newest_void = next((void.id for page in connection.till.voids(None) for void in page.rows), "0")
+    newest_void = _newest_void(connection)
     with connection.state.begin() as c:
         connection.state.keep(c, "backfill_began", began)
         for stream in (SALES, CUSTOMERS, PRODUCTS, STOCK):
             connection.state.move_cursor(c, stream, began)
         connection.state.move_cursor(c, VOIDS, newest_void)
+
+
+def _newest_void(connection: Connection) -> str:
+    try:
+        return next((void.id for page in connection.till.voids(None) for void in page.rows), "0")
+    except PermissionMissing as error:
+        connection.progress.say(str(error))
+        return "0"
 
 
 def _load_directory(connection: Connection) -> Counter[str]:
@@ -139,3 +146,12 @@ def _batches(
                 connection.state.move_cursor(c, stream, page.next or _DONE)
             batch = []
     bar.close()
+
+
+# Parents first. Each step can be run again: it goes on behind what is there.
+STEPS: Mapping[str, Callable[[Connection], Counter[str]]] = {
+    "directory": _load_directory,
+    "products": _load_products,
+    "customers": _load_customers,
+    "sales": _load_sales,
+}

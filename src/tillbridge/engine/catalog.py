@@ -22,6 +22,7 @@ from tillbridge.model.catalog import employee_facts, stock_facts, store_facts
 from tillbridge.model.records import Kind, Product, Stock
 from tillbridge.model.sale import Ref
 from tillbridge.store.state import Known, Settled
+from tillbridge.sync.fieldmap import payload_hash
 
 # On an adopted product these belong to those who wrote them.
 _OWNERS_FIELDS = frozenset({"Name", "ProductCode", "StockKeepingUnit", "Family", "Description", "IsActive"})
@@ -175,7 +176,9 @@ def _load_prices(
         return Counter()
     there: dict[str, str] = {}
     if book is not None:
-        there = connection.questions.prices(book, None if everything else [links[p.id].crm_id for p in new])
+        there = connection.questions.prices(
+            book, None if everything else [links[p.id].crm_id for p in new], _currency(connection)
+        )
     rows = [_price_row(connection, p, book, known.get(p.id), there.get(links[p.id].crm_id)) for p in priced]
     delivery = writer.deliver(rows)
     _adopt_entries(connection, writer, rows, delivery, book)
@@ -187,14 +190,27 @@ def _price_row(
 ) -> Row:
     payload, _ = mapped(connection, "price", product)
     crm_id = before.crm_id if before is not None else entry
-    row = Row(kind="price", till_id=product.id, object="PricebookEntry", payload=payload)
+    # The digest is of the price alone, so that an entry we have just created compares equal to its update.
+    row = Row(
+        kind="price",
+        till_id=product.id,
+        object="PricebookEntry",
+        payload=payload,
+        digest=payload_hash(payload),
+    )
     if crm_id is not None:
         row.operation, row.crm_id = "update", crm_id
+        payload.pop("CurrencyIsoCode", None)  # fixed once the entry is there
         return row
     # Price book and product are fixed once the entry is there, so only a creation names them.
     row.operation = "create"
     row.payload = {**payload, "Pricebook2Id": book, "Product2Id": Ref(Kind.PRODUCT, product.id)}
     return row
+
+
+def _currency(connection: Connection) -> str | None:
+    fields = connection.objects["PricebookEntry"].fields
+    return connection.account.currency if "CurrencyIsoCode" in fields else None
 
 
 def _standard_book(connection: Connection) -> str | None:
@@ -223,7 +239,7 @@ def _adopt_entries(
     if not taken or book is None:
         return
     found = connection.state.links("product", [row.till_id for row in taken])
-    there = connection.questions.prices(book, [link.crm_id for link in found.values()])
+    there = connection.questions.prices(book, [link.crm_id for link in found.values()], _currency(connection))
     again = []
     for row in taken:
         if entry := there.get(found[row.till_id].crm_id):
@@ -238,7 +254,9 @@ def _adopt_entries(
 
 def stock_rows(connection: Connection, stock: Iterable[Stock]) -> list[Row]:
     """Return the rows of stock levels; those of products that are not in the CRM wait in the till."""
-    levels = [level for level in stock if level.store_id in connection.around.stores]
+    # A level may have come twice, with its product and by itself: the later reading counts.
+    newest = {(level.product_id, level.store_id): level for level in stock}
+    levels = [level for level in newest.values() if level.store_id in connection.around.stores]
     linked = connection.state.links("product", {level.product_id for level in levels})
     return [
         _row(

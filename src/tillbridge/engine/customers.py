@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -25,7 +24,6 @@ from tillbridge.engine.streams import OVERLAP
 from tillbridge.engine.writer import Writer
 from tillbridge.model.acks import Ack, Refused, Written
 from tillbridge.model.answers import CrmPersonRow
-from tillbridge.model.countries import country_code
 from tillbridge.model.customer import CustomerFacts, IdentityFacts, anonymised, customer_facts
 from tillbridge.model.records import Customer, Kind, Sale
 from tillbridge.model.sale import BuyerStanding, Ref, salesperson
@@ -34,7 +32,7 @@ from tillbridge.store.people import Verdict
 from tillbridge.store.state import Known, Link, Settled
 from tillbridge.sync import match as matching
 from tillbridge.sync.fieldmap import key, payload_hash
-from tillbridge.sync.match import Candidate, Considered, Person, match_keys
+from tillbridge.sync.match import Candidate, Considered, Person, candidate_of, match_keys
 from tillbridge.sync.problems import class_of
 from tillbridge.sync.reconcile import (
     Alike,
@@ -98,7 +96,7 @@ class CustomerPlan:
             if isinstance(ack, Written):
                 shadows[till_id, "till"], shadows[till_id, "crm"] = self._shadows[till_id]
                 person = msgspec.structs.replace(self._shown[till_id], id=ack.id)
-                people.append((person, match_keys(_candidate(person, self._connection.region))))
+                people.append((person, match_keys(candidate_of(person, self._connection.region))))
             elif class_of(ack) == "review":
                 self._connection.people.decide(transaction, [self._suggested(till_id, ack)])
         self._connection.people.cast(transaction, shadows)
@@ -154,7 +152,10 @@ def plan_customers(
     for one in seen:
         before = known.get(one.customer.id)
         if before is None or before.crm_id is None:
-            new.append(one)
+            if before is not None and not force and _still_nobody(before, one):
+                plan.counts["unchanged"] += 1
+            else:
+                new.append(one)
         elif force or before.digest != one.digest:
             linked.append((one, before))
         else:
@@ -164,6 +165,12 @@ def plan_customers(
     _plan_updates(connection, plan, linked)
     _plan_new(connection, plan, new, sales)
     return plan
+
+
+def _still_nobody(before: Known, one: _Seen) -> bool:
+    """Say whether somebody in review, or left out, only comes again with the overlap of a poll."""
+    same = one.stamp is not None and one.stamp == before.till_stamp
+    return same and before.state in {"review", "left_out"}
 
 
 class _Seen(msgspec.Struct, frozen=True):
@@ -343,8 +350,17 @@ def _plan_new(
         frozenset(match_keys(persons[i])): [candidates[row.id] for row in rows] for i, rows in found.items()
     }
     named = {one.id: one for one in new}
-    decisions = matching.match_batch(
-        persons.values(), lambda keys: by_keys.get(frozenset(keys), []), _become, _rules(connection)
+    # Whoever is never created must not stand in the way of a living record of the same person.
+    living = [persons[one.id] for one in new if _never_created(connection, one.customer) is None]
+    others = [persons[one.id] for one in new if _never_created(connection, one.customer) is not None]
+    rules = _rules(connection)
+    decisions = matching.match_batch(living, lambda keys: by_keys.get(frozenset(keys), []), _become, rules)
+    fresh = [_become(person) for person, decision in decisions if isinstance(decision, matching.Create)]
+    decisions += matching.match_batch(
+        others,
+        lambda keys: [*by_keys.get(frozenset(keys), []), *_sharing(keys, fresh)],
+        _become_nobody,
+        rules,
     )
     for person, decision in decisions:
         one = named[person.id]
@@ -371,33 +387,24 @@ def _candidates(connection: Connection, people: Mapping[str, CrmPersonRow]) -> d
     for crm_id, row in people.items():
         to = tuple(linked.get(crm_id, ()))
         ours = any((standings[i].reason or "").startswith("created") for i in to)
-        found[crm_id] = replace(_candidate(row, connection.region), linked_to=to, ours=ours)
+        found[crm_id] = candidate_of(row, connection.region, linked_to=to, ours=ours)
     return found
-
-
-def _candidate(row: CrmPersonRow, region: str | None) -> Candidate:
-    home = country_code(row.country) if row.country else None
-    return Candidate(
-        id=row.id,
-        first=row.first,
-        last=row.last,
-        company=row.company,
-        emails=row.emails,
-        phones=matching.phones_of(row.phones, home or region),
-        street=row.street,
-        zip=row.zip,
-        city=row.city,
-        birth_date=row.birth_date,
-        external_ids=(row.key,) if row.key else (),
-        object=row.object,  # type: ignore[arg-type]  # the index holds these three objects only
-        converted=row.converted,
-    )
 
 
 def _become(person: Person) -> Candidate:
     """Say what a created person looks like, so that a second till record of it finds it at once."""
     fields = {name: getattr(person, name) for name in Person.__dataclass_fields__}
     return Candidate(**{**fields, "id": _FRESH + person.id}, linked_to=(person.id,), ours=True)
+
+
+def _become_nobody(person: Person) -> Candidate:
+    """Say what somebody looks like who is never created: nobody can be matched to them."""
+    return Candidate(id=_FRESH + person.id)
+
+
+def _sharing(keys: Collection[str], people: Sequence[Candidate]) -> list[Candidate]:
+    wanted = set(keys)
+    return [person for person in people if wanted & match_keys(person)]
 
 
 def _link(
@@ -472,6 +479,7 @@ def _create(
         plan.settled.append(
             Settled(kind="customer", till_id=one.id, state="left_out", reason=why, till_stamp=one.stamp)
         )
+        plan.rows.append(_nobodys_identity(connection, one.id, why, _status_of(one.customer)))
         return
     plan.counts["people created"] += 1
     detail = {"rejected": [_told(each) for each in decision.rejected]}
@@ -497,6 +505,12 @@ def _create(
     identity = IdentityFacts(id=one.id, customer=Ref(Kind.CUSTOMER, one.id), rule="created")
     plan.rows.append(_identity_row(connection, identity))
     plan.expect(one.id, one.texts, one.texts, _as_person(connection, one))
+
+
+def _status_of(customer: Customer) -> str:
+    if anonymised(customer):
+        return "Erased"
+    return "Archived" if customer.archived else "Not Synced"
 
 
 def _never_created(connection: Connection, customer: Customer) -> str | None:
@@ -534,6 +548,21 @@ def _account_row(connection: Connection, facts: CustomerFacts) -> Row:
         key_field=table.key_field,
         reason=reason,
     )
+
+
+def _nobodys_identity(connection: Connection, till_id: str, why: str, status: str) -> Row:
+    """Return the identity of a till record that belongs to nobody in the CRM yet, and says why."""
+    facts = IdentityFacts(
+        id=till_id,
+        customer=Ref(Kind.CUSTOMER, till_id),
+        rule="none",
+        evidence=why,
+        status=status,
+        primary=False,
+    )
+    row = _identity_row(connection, facts)
+    row.payload = {n: None if isinstance(value, Ref) else value for n, value in row.payload.items()}
+    return row
 
 
 def _identity_row(connection: Connection, facts: IdentityFacts) -> Row:
@@ -574,6 +603,7 @@ def _review(connection: Connection, plan: CustomerPlan, one: _Seen, review: matc
     plan.counts["review"] += 1
     detail = {"reason": review.reason, "candidates": [_told(each) for each in review.candidates]}
     plan.verdicts.append(_verdict(connection, one.id, "review", review.rule, detail))
+    plan.rows.append(_nobodys_identity(connection, one.id, review.reason, "In Review"))
     reason = f"a person has to decide who this is ({review.reason})"
     plan.settled.append(
         Settled(kind="customer", till_id=one.id, state="review", reason=reason, till_stamp=one.stamp)
@@ -697,7 +727,7 @@ def refresh_people(connection: Connection) -> None:
 
 
 def _index(connection: Connection, rows: Sequence[CrmPersonRow], newest: datetime | None) -> None:
-    keyed = [(row, match_keys(_candidate(row, connection.region))) for row in rows]
+    keyed = [(row, match_keys(candidate_of(row, connection.region))) for row in rows]
     with connection.state.begin() as c:
         connection.people.index(c, keyed)
         if newest is not None:

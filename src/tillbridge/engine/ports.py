@@ -123,8 +123,11 @@ class Questions(Protocol):
     def standard_price_book(self) -> str | None:
         """Return the id of the org's standard price book."""
 
-    def prices(self, book: str, products: Collection[str] | None) -> dict[str, str]:
-        """Return which products have an entry in a price book: product id to entry id."""
+    def prices(self, book: str, products: Collection[str] | None, currency: str | None) -> dict[str, str]:
+        """Return which products have an entry in a price book: product id to entry id.
+
+        `currency` where the org has several: an entry is in one of them.
+        """
 
     def people(self, facts: ObjectFacts, more: Collection[str]) -> Iterator[CrmPersonRow]:
         """Read all people of one object, with `more` fields of it as text."""

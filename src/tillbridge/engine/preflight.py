@@ -67,6 +67,9 @@ def prepare(
         _keep_objects(state, clock, objects)
     elif mistakes := list(mistakes_of(maps, objects)):
         raise ConfigurationInvalid(mistakes)
+    if settings.model == "person_account" and "IsPersonAccount" not in objects["Account"].fields:
+        text = 'the org has no person accounts; set it to "contact" or "lead", or enable them in Salesforce'
+        raise ConfigurationInvalid([("customers.model", text)])
     return assemble(
         settings=settings,
         till=till,

@@ -7,21 +7,23 @@ load locks parents. Results come in any order and are joined by key.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from typing import Literal
 
 import msgspec
 
 from tillbridge.engine.connection import Connection
 from tillbridge.engine.patches import patch_lookups
+from tillbridge.engine.preflight import forget_objects
 from tillbridge.engine.resolve import Resolver
 from tillbridge.engine.rows import Row, Standing
 from tillbridge.engine.sales import plan_sales
 from tillbridge.engine.writer import missing_of, problem_of, standing_for
 from tillbridge.model.acks import Refused
-from tillbridge.model.errors import Transient
+from tillbridge.model.errors import ConfigurationInvalid, Transient
 from tillbridge.model.writing import BulkAck, BulkJob, Value
 from tillbridge.store.spool import JobRow
 from tillbridge.store.state import Missing, Settled
@@ -41,7 +43,11 @@ _JOB_SECONDS_MAX = 4 * 3600.0
 # Rows that were never looked at, or lost a lock, go into another job so many times.
 _JOBS_MAX = 3
 
+# A job takes 100 MB of CSV (fact sheet Salesforce 3.3); a row of ours has some 250 bytes, seldom a thousand.
+JOB_ROWS_MAX = 100_000
+
 _ACKS_AT_ONCE = 2_000
+_NO_SUCH_FIELD = re.compile(r"InvalidBatch|field name not found|no such column", re.IGNORECASE)
 _PARTS: tuple[Literal["sale", "line", "payment"], ...] = ("sale", "line", "payment")
 
 
@@ -84,22 +90,27 @@ class Wave:
         done = self._connection.spool.job(self._number, part)
         if done is not None and done.state == "settled":
             return
-        for attempt in range(1, _JOBS_MAX + 1):
-            left = self._one_job(part, last=attempt == _JOBS_MAX)
-            if not left:
+        failures = 0
+        while failures < _JOBS_MAX:
+            sent, again = self._one_job(part, last=failures == _JOBS_MAX - 1)
+            # The job is answered: whatever comes next is another one.
+            with self._state.begin() as c:
+                self._connection.spool.note_job(c, JobRow(self._number, part, None, "opened", 0))
+            failures += bool(again)
+            if not again and sent < JOB_ROWS_MAX:
                 break
         with self._state.begin() as c:
             self._connection.spool.note_job(c, JobRow(self._number, part, None, "settled", 0))
 
-    def _one_job(self, part: Literal["sale", "line", "payment"], *, last: bool) -> int:
-        """Send what is not confirmed yet, wait, settle; return how many rows deserve another job."""
+    def _one_job(self, part: Literal["sale", "line", "payment"], *, last: bool) -> tuple[int, int]:
+        """Send what is not confirmed, wait, settle; return how many rows went, and how many must go again."""
         row = self._connection.spool.job(self._number, part)
         job = self._surviving(row)
         sent: dict[str, _Sent] = {}
         if job is None:
             job = self._send(part, sent)
             if job is None:
-                return 0
+                return 0, 0
         else:
             # The process that sent these rows is gone, and with it the digests: the rows are confirmed
             # without one, which only means that they are compared afresh when the till shows them again.
@@ -107,7 +118,8 @@ class Wave:
                 pass
             for kept in sent.values():
                 kept.digest = None
-        return self._settle(part, self._wait(job, part), sent, last=last)
+        count = len(sent)
+        return count, self._settle(part, self._wait(job, part), sent, last=last)
 
     def _surviving(self, row: JobRow | None) -> BulkJob | None:
         """Return a job of an earlier process that runs or ended; give one up that was never closed."""
@@ -130,7 +142,8 @@ class Wave:
         job_id = crm.bulk_open(table.object, "upsert", table.key_field)
         with self._state.begin() as c:
             spool.note_job(c, JobRow(self._number, part, job_id, "opened", 0))
-        count = crm.bulk_upload(job_id, _columns(table, self._connection), chain([first], rows))
+        some = islice(chain([first], rows), JOB_ROWS_MAX)
+        count = crm.bulk_upload(job_id, _columns(table, self._connection), some)
         crm.bulk_close(job_id)
         with self._state.begin() as c:
             spool.note_job(c, JobRow(self._number, part, job_id, "closed", count))
@@ -208,13 +221,16 @@ class Wave:
                 else:
                     refused.append((ack, row))
             self._write_down(part, table, written, refused)
+        if job.state == "failed" and _NO_SUCH_FIELD.search(job.message or ""):
+            # The org has changed since it was last described. Nothing is lost: the wave stays staged.
+            forget_objects(self._state)
+            raise ConfigurationInvalid([(f"map.{part}", f"Salesforce refused the whole job: {job.message}")])
         if sent and last:
-            # Nothing was said of these rows, three times over: somebody has to look.
-            said = BulkAck(
-                "", code="UNPROCESSED", message=job.message or "Salesforce never looked at this row"
+            said = job.message or "it did not say why"
+            raise Transient(
+                f"Salesforce left {len(sent)} rows of bulk job {job.id} alone, three times over ({said}). "
+                "They stay staged; run backfill again to go on."
             )
-            self._write_down(part, table, [], [(said, row) for row in sent.values()])
-            return 0
         return again + len(sent)
 
     def _write_down(

@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterable, Sequence
 import sqlalchemy as sa
 
 from tillbridge.engine.connection import Connection
+from tillbridge.engine.preflight import forget_objects
 from tillbridge.engine.resolve import Resolver
 from tillbridge.engine.rows import LAYERS, Row, Standing
 from tillbridge.model.acks import Ack, Refused, Written
+from tillbridge.model.errors import ConfigurationInvalid
 from tillbridge.model.records import Kind
 from tillbridge.model.sale import Ref
 from tillbridge.model.writing import Slot
@@ -160,6 +162,10 @@ class Writer:
         written: list[tuple[Standing, Written]] = []
         refused: list[tuple[Standing, Refused]] = []
         for standing, ack in acked:
+            if isinstance(ack, Refused) and _org_has_changed(ack):
+                forget_objects(self._state)
+                path = f"map.{standing.row.kind}"
+                raise ConfigurationInvalid([(path, f"Salesforce takes no such row any more: {ack.message}")])
             if isinstance(ack, Written):
                 written.append((standing, ack))
             elif not last and (class_of(ack) in {"transient", "waiting"} or self._degraded(standing, ack)):
@@ -312,6 +318,11 @@ def problem_of(standing: Standing, ack: Refused) -> NewProblem:
         fields=ack.fields,
         payload=standing.payload,
     )
+
+
+def _org_has_changed(ack: Refused) -> bool:
+    """Say whether a field or object is gone, or hidden from us: every row would be refused alike."""
+    return ack.code in {"INVALID_FIELD", "INVALID_TYPE"} and "no such column" in ack.message.lower()
 
 
 def _refused_standing(row: Row, ack: Refused) -> Settled:

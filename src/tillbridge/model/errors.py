@@ -73,3 +73,7 @@ class ConfigurationInvalid(SyncError):
 
 class Halted(SyncError):
     """The plan, or what we are connected to, looks wrong. Nothing was written; a person decides."""
+
+
+class Busy(Halted):
+    """Somebody else holds what we need (another run, the state file), or the disk is full: try again later."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tillbridge.model.errors import ConfigurationInvalid, Halted
+from tillbridge.model.errors import Busy, ConfigurationInvalid, Halted
 
 FILE_NAME = "tillbridge.sqlite"
 HEAD = "0001"  # the newest migration; a test keeps it true
@@ -41,11 +41,11 @@ def plain_words(path: Path) -> Iterator[None]:
                 [(str(path), "is read-only; make it writable for this user")]
             ) from error
         if "full" in text:
-            raise Halted(
+            raise Busy(
                 f"The disk that holds {path} is full. Nothing was lost; make room and start again."
             ) from error
         if "locked" in text:
-            raise Halted(
+            raise Busy(
                 f"{path} is in use by another program for too long. Stop it and start again."
             ) from error
         raise ConfigurationInvalid([(str(path), f"cannot be opened: {text}")]) from error

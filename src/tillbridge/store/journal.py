@@ -134,11 +134,10 @@ class Journal:
 
     def resolve(self, connection: sa.Connection, things: Collection[tuple[str, str]]) -> None:
         """Close the open problems of things, given as (kind, id), that the target has accepted."""
-        open_ones = set(
-            connection.execute(
-                sa.select(_problem.c.kind, _problem.c.till_id).where(_problem.c.state == "open")
-            ).tuples()
+        found = connection.execute(
+            sa.select(_problem.c.kind, _problem.c.till_id).where(_problem.c.state == "open")
         )
+        open_ones = {(row.kind, row.till_id) for row in found}
         for kind, till_id in open_ones & set(things):
             connection.execute(
                 sa.update(_problem)

@@ -209,15 +209,12 @@ class State:
             for part in _parts(ids):
                 found.update(self._links(c, kind, part))
                 if lost := [i for i in part if i not in found]:
-                    renamed = dict(
-                        c.execute(
-                            sa.select(schema.alias.c.old_id, schema.alias.c.new_id).where(
-                                schema.alias.c.kind == kind, schema.alias.c.old_id.in_(lost)
-                            )
+                    aliases = c.execute(
+                        sa.select(schema.alias.c.old_id, schema.alias.c.new_id).where(
+                            schema.alias.c.kind == kind, schema.alias.c.old_id.in_(lost)
                         )
-                        .tuples()
-                        .all()
                     )
+                    renamed = {row.old_id: row.new_id for row in aliases}
                     new = self._links(c, kind, list(renamed.values()))
                     found.update((old, new[now]) for old, now in renamed.items() if now in new)
         return found

@@ -1,8 +1,22 @@
-"""The heart: everything that is decided, and nothing that is done. No I/O and no clock.
+"""The heart: what should happen, decided from values alone. No I/O, no clock, no vendor.
 
-Read in this order: `reconcile` (what one field of a linked pair needs) and its
-test, `match` (who is who), `fieldmap` with `functions` and `presets` (what a
-record becomes), `fit` (what the org can take), `plan` (how rows travel). When
-something fails: `retry` for requests, `problems` for rows, `safety` for plans.
-`certify` says whether both systems agree in the end.
+The one idea of Tillbridge: observe both sides, decide once, write each, remember
+only what was confirmed. This package is the deciding.
+
+A *link* joins a thing of the till to its record in the CRM. A *shadow* is what
+a side showed when both last agreed; a side has moved when it differs from its
+own shadow. So nobody compares two clocks, and our own write coming back is no
+news. Links, shadows and cursors move on the target's own word (an *ack*), never
+on sending: whoever is stopped half-way starts again and does nothing twice.
+
+    match       who is this customer: link, ask a person, create
+    reconcile   what does one field of a linked pair need; begin reading there
+    fieldmap    what do a thing's facts become in the CRM; presets/, functions
+    fit         how is a payload made to suit what the org says of its fields
+    plan        how do rows travel in the fewest calls, parents first
+    problems    what does a refusal mean, and what can a person change
+    retry       is a failed request worth repeating, and when
+    safety      does a plan look like news, or like something that broke
+    certify     do both systems agree for a store and a business day
+    people      how a person's row of the CRM is read as a match candidate
 """

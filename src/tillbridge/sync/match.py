@@ -19,6 +19,8 @@ from datetime import date
 from functools import lru_cache
 from typing import Literal
 
+from tillbridge.model.answers import CrmPersonRow
+from tillbridge.model.countries import country_code
 from tillbridge.model.customer import CustomerFacts, nameless
 from tillbridge.model.emails import fold_email
 from tillbridge.model.names import Likeness, fold, like_company, like_name
@@ -152,6 +154,33 @@ def person_of(customer: Customer, facts: CustomerFacts, key: str) -> Person:
         city=customer.address.city if customer.address else None,
         birth_date=facts.birth_date,
         external_ids=(key,),
+    )
+
+
+def candidate_of(
+    row: CrmPersonRow, region: str | None, *, linked_to: tuple[str, ...] = (), ours: bool = False
+) -> Candidate:
+    """Return a person of the CRM as matching looks at it.
+
+    A phone without a plus is read as dialled where the person lives, else in `region`.
+    """
+    home = country_code(row.country) if row.country else None
+    return Candidate(
+        id=row.id,
+        first=row.first,
+        last=row.last,
+        company=row.company,
+        emails=row.emails,
+        phones=phones_of(row.phones, home or region),
+        street=row.street,
+        zip=row.zip,
+        city=row.city,
+        birth_date=row.birth_date,
+        external_ids=(row.key,) if row.key else (),
+        object=row.object,  # type: ignore[arg-type]  # people live in these three objects only
+        converted=row.converted,
+        linked_to=linked_to,
+        ours=ours,
     )
 
 

@@ -322,9 +322,6 @@ def _customer(wire: WireCustomer) -> Customer:
     contact = wire.contact if isinstance(wire.contact, WireContact) else WireContact()
     kind = wire.customer_type
     first, last = text(wire.first_name), text(wire.last_name)
-    if first == "Customer" and flag(wire.archived) and last in {f"[{wire.customer_id}]", wire.customer_id}:
-        # Anonymised: that name is a notice, and must not land on a good record.
-        first = last = None
     return Customer(
         id=wire.customer_id,
         first_name=first,

@@ -87,9 +87,14 @@ class Questions:
         rows = self._some("SELECT Id FROM Pricebook2 WHERE IsStandard = true")
         return _id(rows[0]) if rows else None
 
-    def prices(self, book: str, products: Collection[str] | None) -> dict[str, str]:
-        """Return which products (None: all) have an entry in a price book: product id to entry id."""
+    def prices(self, book: str, products: Collection[str] | None, currency: str | None) -> dict[str, str]:
+        """Return which products (None: all) have an entry in a price book: product id to entry id.
+
+        `currency` where the org has several: an entry is in one of them.
+        """
         select = f"SELECT Id, Product2Id FROM PricebookEntry WHERE Pricebook2Id = {_quoted([book])}"
+        if currency is not None:
+            select += f" AND CurrencyIsoCode = {_quoted([currency])}"
         if products is None:
             return {str(row["Product2Id"]): _id(row) for row in self._all(select)}
         found: dict[str, str] = {}

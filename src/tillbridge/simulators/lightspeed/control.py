@@ -165,6 +165,10 @@ def _totals(app: LightspeedApp, _wish: dict[str, Any]) -> Any:
     return totals(app.world)
 
 
+def _rows(app: LightspeedApp, _wish: dict[str, Any]) -> Any:
+    return {entity: len(app.world[entity]) for entity in ENTITIES}
+
+
 def _usage(app: LightspeedApp, _wish: dict[str, Any]) -> Any:
     return app.meter.report(app.clock.now())
 
@@ -212,4 +216,10 @@ ACTIONS: dict[str, Action] = {
     "switches": _set_switches,
     "forget-usage": _forget_usage,
 }
-READS: dict[str, Action] = {"dump": _dump, "totals": _totals, "usage": _usage, "switches": _switches}
+READS: dict[str, Action] = {
+    "dump": _dump,
+    "rows": _rows,
+    "totals": _totals,
+    "usage": _usage,
+    "switches": _switches,
+}
