@@ -10,6 +10,7 @@ import difflib
 import importlib.util
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
@@ -27,6 +28,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -177,6 +179,120 @@ class Products(_Table):
     )
 
 
+class Keep(_Table):
+    """What stays on this machine, and for how long."""
+
+    # What the till showed of each sale and customer, packed and sealed, so that `replay` can show it again;
+    # about half a kilobyte each. 0: nothing is kept.
+    raw_days: Annotated[int, Field(ge=0)] = 90
+
+
+class Schedule(_Table):
+    """How often each stream is to be read. After three times that without success, people are told."""
+
+    sales_seconds: Annotated[float, Field(ge=1)] = 60  # set it to how often your own scheduler runs a sync
+    customers_seconds: Annotated[float, Field(ge=1)] = 120  # the same for customers
+    products_seconds: Annotated[float, Field(ge=1)] = 3_600  # the same for products and prices
+    stock_seconds: Annotated[float, Field(ge=1)] = 3_600  # the same for stock
+
+    @property
+    def streams(self) -> dict[str, float]:
+        """Return the seconds between two polls of each stream."""
+        return {
+            "sales": self.sales_seconds,
+            "customers": self.customers_seconds,
+            "products": self.products_seconds,
+            "stock": self.stock_seconds,
+        }
+
+
+def _address(text: str) -> str:
+    if not _ADDRESS.fullmatch(text):
+        raise ValueError("must be a bare e-mail address such as shop@example.com")
+    return text
+
+
+def _webhook(secret: SecretStr) -> SecretStr:
+    """Accept an address that a message may be posted to. It is a secret: no mistake repeats it."""
+    text = secret.get_secret_value()
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError("is no valid address") from None
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("holds characters that an address may not hold")
+    if parts.scheme not in {"https", "http"} or not host or parts.username:
+        raise ValueError("must be an address such as https://hooks.slack.com/services/…")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise ValueError("plain http is accepted for this machine only (127.0.0.1, localhost); use https")
+    return secret
+
+
+def _apprise(secret: SecretStr) -> SecretStr:
+    if "://" not in secret.get_secret_value():
+        raise ValueError("must be an address as Apprise writes them, such as ntfy://topic")
+    return secret
+
+
+# Bare and plain: it goes into a mail's envelope as it is.
+_ADDRESS = re.compile(r"[!#-'*+\-./0-9=?A-Z^-~]+@[A-Za-z0-9.\[\]:-]+")
+
+MailAddress = Annotated[str, AfterValidator(_address)]
+SMTP_PORTS = {"starttls": 587, "tls": 465, "none": 25}
+
+
+class Alerts(_Table):
+    """Who hears of problems: e-mail, Slack, or anything that Apprise reaches. Without any, nobody does."""
+
+    email_to: tuple[MailAddress, ...] = ()  # each address gets a mail of its own
+    email_from: MailAddress | None = None  # the sender that your mail server lets us use
+    smtp_host: str | None = None  # your mail server
+    # Default: 587 for starttls, 465 for tls, 25 for none.
+    smtp_port: Annotated[int, Field(ge=1, le=65_535)] | None = None
+    smtp_user: str | None = None  # empty: the server asks for no login
+    smtp_password: SecretStr | None = None  # of that user; often an "app password"
+    # How the connection is kept secret; none: for a mail server on this very machine only.
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    slack_webhook_url: SecretStr | None = None  # an incoming webhook; whoever knows it may post
+    # Further addresses, as Apprise writes them; needs `pip install tillbridge[apprise]`.
+    apprise_urls: tuple[Annotated[SecretStr, AfterValidator(_apprise)], ...] = ()
+    # Causes that are still open are told again in one digest, at most so often.
+    digest_hours: Annotated[float, Field(gt=0)] = 6
+    console_url: Origin | None = None  # where links in alerts lead; default: the record in Salesforce
+
+    @field_validator("slack_webhook_url")
+    @classmethod
+    def _checked_webhook(cls, value: SecretStr | None) -> SecretStr | None:
+        return None if value is None else _webhook(value)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Alerts:
+        if self.email_to and (missing := [n for n in ("email_from", "smtp_host") if not getattr(self, n)]):
+            raise ValueError(f"email_to also needs {' and '.join(missing)}")
+        if bool(self.smtp_user) != (self.smtp_password is not None):
+            raise ValueError("smtp_user and smtp_password go together")
+        if self.smtp_security == "none" and self.smtp_host and not _is_loopback(self.smtp_host):
+            raise ValueError(
+                'smtp_security = "none" is accepted for this machine only (127.0.0.1, localhost); '
+                'use "starttls" or "tls"'
+            )
+        return self
+
+    @property
+    def port(self) -> int:
+        """Return the mail server's port."""
+        return self.smtp_port or SMTP_PORTS[self.smtp_security]
+
+
+class Checks(_Table):
+    """How often what the feed may have missed is looked at again."""
+
+    reread_days: Annotated[int, Field(ge=1)] = 7  # `check` re-reads the sales completed in so many days
+    nightly_days: Annotated[int, Field(ge=1)] = 35  # `check --nightly` re-reads so many
+    sweep_days: Annotated[int, Field(ge=1)] = 7  # every record is read again within so many days
+
+
 class Config(_Table):
     """The whole file."""
 
@@ -185,6 +301,10 @@ class Config(_Table):
     customers: Customers = Customers()
     sales: Sales = Sales()
     products: Products = Products()
+    checks: Checks = Checks()
+    schedule: Schedule = Schedule()
+    keep: Keep = Keep()
+    alerts: Alerts = Alerts()
     # Lines laid over the shipped field map, as [map.sale] and so on.
     map: dict[str, dict[str, str | bool]] = {}
     functions_file: Path | None = None  # a Python file whose public functions the map may name
@@ -314,6 +434,14 @@ model = "person_account"                     # or "contact", "lead"
 # day_starts_at = 04:00:00                   # a sale at 02:00 belongs to the day before
 # reporting_currency = "EUR"
 # rates = {{ "2026-01-01" = "0.92" }}
+
+# [alerts]                                   # who hears of problems; `tillbridge alerts test` tries it out
+# email_to = ["shop@example.com"]
+# email_from = "tillbridge@example.com"
+# smtp_host = "smtp.example.com"
+# smtp_user = "tillbridge@example.com"
+# smtp_password = {{ env = "SMTP_PASSWORD" }}
+# slack_webhook_url = {{ env = "SLACK_WEBHOOK_URL" }}
 
 # [map.sale]                                 # one line a field: CRM field = "source | function"
 # My_Field__c = "reference | upper"

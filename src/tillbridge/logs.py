@@ -101,11 +101,12 @@ def _clean(name: str, value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_clean(name, each) for each in value]
     if isinstance(value, str):
-        return _BLOT if _SECRET_NAMES.search(name) else _blotted(value)
+        return _BLOT if _SECRET_NAMES.search(name) else blotted(value)
     return value if value is None or isinstance(value, bool | int | float) else _BLOT
 
 
-def _blotted(text: str) -> str:
+def blotted(text: str) -> str:
+    """Blot out addresses, tokens and telephone numbers in a text."""
     for pattern in _SECRET_TEXTS:
         text = pattern.sub(_BLOT, text)
     return text

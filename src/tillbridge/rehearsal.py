@@ -48,7 +48,10 @@ class Simulator(Switchboard):
         module = f"tillbridge.simulators.{name}"
         self.name = name
         self._process = subprocess.Popen(  # noqa: S603  Our own module, with our own arguments.
-            [sys.executable, "-m", module, "--port", "0", *arguments], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", module, "--port", "0", *arguments],
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for us; we end them ourselves.
         )
 
     @property

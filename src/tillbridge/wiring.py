@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from tillbridge import config as configuration
+from tillbridge.alerts import INSTANCE
 from tillbridge.config import Config
 from tillbridge.connectors.http import Http
 from tillbridge.connectors.lightspeed_r.client import LightspeedR
@@ -26,6 +28,7 @@ from tillbridge.secrets import Vault, open_vault
 from tillbridge.store.database import FILE_NAME, open_database
 from tillbridge.store.journal import Journal
 from tillbridge.store.people import People
+from tillbridge.store.raw import Raw
 from tillbridge.store.spool import Spool
 from tillbridge.store.state import State
 from tillbridge.store.tokens import TokenDrawer
@@ -85,14 +88,20 @@ class Parts:
     journal: Journal
     people: People
     spool: Spool
+    raw: Raw
     clock: Clock
     rng: random.Random
     maps: dict[str, FieldMap]
     progress: Progress
 
+    def close(self) -> None:
+        """Hang up, and let the state file go."""
+        self.till.close()  # Both clients call over the same wire.
+        self.state.close()
+
     def connect(self, *, fresh: bool = False) -> Connection:
         """Check both sides and make the engine's connection of it."""
-        return prepare(
+        connection = prepare(
             settings=self.settings,
             till=self.till,
             crm=self.crm,
@@ -101,12 +110,22 @@ class Parts:
             journal=self.journal,
             people=self.people,
             spool=self.spool,
+            raw=self.raw,
             clock=self.clock,
             rng=self.rng,
             maps=self.maps,
             progress=self.progress,
+            account=self.config.lightspeed.account_id,
             fresh=fresh,
         )
+        self._keep_instance(self.crm.org().instance_url)
+        return connection
+
+    def _keep_instance(self, url: str) -> None:
+        """Keep the org's own address, so that alerts can link into it also when nobody can log in."""
+        if self.state.fact(INSTANCE) != url:
+            with self.state.begin() as c:
+                self.state.keep(c, INSTANCE, url)
 
 
 def open_home(
@@ -116,15 +135,16 @@ def open_home(
     progress: Progress | None = None,
     history: bool = False,
     seed: int | None = None,
+    env: Mapping[str, str] = os.environ,
 ) -> Parts:
     """Open a home directory: its configuration, state and clients. `history`: what is written is no news."""
     clock = clock or SystemClock()
     rng = random.Random(seed)
-    config = configuration.load(home)
+    config = configuration.load(home, env)
     functions = configuration.functions(config)
     account = config.lightspeed.account_id
     maps = compile_maps(config.map, account=account, model=config.customers.model, functions=functions)
-    vault = open_vault(home)
+    vault = open_vault(home, env)
     state = open_state(home, clock)
     http = Http()
     return Parts(
@@ -137,6 +157,7 @@ def open_home(
         journal=Journal(state, vault),
         people=People(state, vault),
         spool=Spool(state, vault),
+        raw=Raw(state, vault, config.keep.raw_days),
         clock=clock,
         rng=rng,
         maps={table.name: table for table in maps.all()},
@@ -171,6 +192,10 @@ def settings_of(config: Config) -> Settings:
         store_codes=sales.store_codes,
         time_zones=sales.time_zones,
         adopt=config.products.adopt,
+        reread_days=config.checks.reread_days,
+        nightly_days=config.checks.nightly_days,
+        sweep_days=config.checks.sweep_days,
+        poll_seconds=config.schedule.streams,
     )
 
 
@@ -242,7 +267,6 @@ def _private_key(config: Config) -> str | None:
 def alone(home: Path) -> Iterator[None]:
     """Hold the home directory's write lock: two runs at once would do everything twice."""
     import fcntl
-    import os
 
     handle = os.open(home / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -85,6 +85,8 @@ def _load_customers(connection: Connection) -> Counter[str]:
         return counts
     read_people(connection)
     for customers in _batches(connection, "backfill customers", "Customers", connection.till.customers):
+        with connection.state.begin() as c:
+            connection.raw.keep_page(c, "customer", customers)
         counts.update(load_customers(connection, customers))
     return counts
 
@@ -105,7 +107,7 @@ def _load_sales(connection: Connection) -> Counter[str]:
             landing = [sale for sale in page.rows if lands(sale)]
             with state.begin() as c:
                 if landing:
-                    spool.stage(c, wave, landing)
+                    connection.raw.keep_sealed(c, "sale", landing, *spool.stage(c, wave, landing))
                 state.move_cursor(c, stream, page.next or _DONE)
             staged += len(landing)
             bar.advance(len(page.rows))

@@ -62,13 +62,18 @@ class ProductPlan(msgspec.Struct):
     settled: list[Settled]
 
 
-def load_products(connection: Connection, products: Sequence[Product], *, everything: bool) -> Counter[str]:
-    """Bring products and their prices across. `everything`: look at the CRM's whole catalogue at once."""
+def load_products(
+    connection: Connection, products: Sequence[Product], *, everything: bool, force: bool = False
+) -> Counter[str]:
+    """Bring products and their prices across, changed or not if `force`.
+
+    `everything`: look at the CRM's whole catalogue at once.
+    """
     plan = plan_products(connection, products, everything=everything)
     with connection.state.begin() as c:
         connection.state.settle(c, plan.settled)
     writer = Writer(connection)
-    counts = writer.deliver(plan.rows).counts
+    counts = writer.deliver(plan.rows, force=force).counts
     counts.update(_load_prices(connection, writer, products, everything=everything))
     return counts
 

@@ -16,6 +16,7 @@ from tillbridge.model.sale import Surroundings
 from tillbridge.model.writing import ObjectFacts
 from tillbridge.store.journal import Journal
 from tillbridge.store.people import People
+from tillbridge.store.raw import Raw
 from tillbridge.store.spool import Spool
 from tillbridge.store.state import State
 from tillbridge.sync.fieldmap import CustomerModel, FieldMap
@@ -83,6 +84,10 @@ class Settings:
     store_codes: Mapping[str, str] = field(default_factory=dict)
     time_zones: Mapping[str, str] = field(default_factory=dict)
     adopt: tuple[str, ...] = ("system_sku", "custom_sku", "upc", "ean", "maker_sku")
+    reread_days: int = 7
+    nightly_days: int = 35
+    sweep_days: int = 7
+    poll_seconds: Mapping[str, float] = field(default_factory=dict)  # how often each stream is to be read
 
 
 @dataclass(slots=True)
@@ -97,6 +102,7 @@ class Connection:
     journal: Journal
     people: People
     spool: Spool
+    raw: Raw
     clock: Clock
     rng: random.Random
     maps: Mapping[str, FieldMap]

@@ -52,6 +52,7 @@ from tillbridge.sync.reconcile import (
 
 _OBJECTS = ("Account", "Contact", "Lead")
 _CURSOR = "crm people"
+_NOBODY_YET = datetime(2000, 1, 1, tzinfo=UTC)  # before any CRM row's stamp
 
 # So many people are taken into the index in one transaction.
 _INDEX_AT_ONCE = 2_000
@@ -65,17 +66,22 @@ class CustomerPlan:
         self.settled: list[Settled] = []
         self.verdicts: list[Verdict] = []
         self.counts: Counter[str] = Counter()
-        self.followers: list[tuple[str, str, matching.Link]] = []
+        self.followers: list[tuple[_Seen, str, matching.Link]] = []
         self.quiet: dict[tuple[str, str], Mapping[str, str]] = {}  # shadows that need no ack
         self._connection = connection
         self._shadows: dict[str, tuple[Mapping[str, str], Mapping[str, str]]] = {}
         self._shown: dict[str, CrmPersonRow] = {}
 
     def expect(
-        self, till_id: str, till: Mapping[str, str], crm: Mapping[str, str], person: CrmPersonRow
+        self,
+        till_id: str,
+        till: Mapping[str, str],
+        crm: Mapping[str, str],
+        person: CrmPersonRow,
+        pushed: Collection[str],
     ) -> None:
         """Remember what both sides will show once the CRM has confirmed this customer's row."""
-        self._shadows[till_id] = (till, {**crm, _UNCONFIRMED: "1"})
+        self._shadows[till_id] = (till, {**crm, _UNCONFIRMED: ",".join(sorted(pushed))})
         self._shown[till_id] = msgspec.structs.replace(person, fields=crm, changed_at=None)
 
     def begin(self) -> None:
@@ -106,13 +112,16 @@ class CustomerPlan:
         """Link the second till records of people whom this very plan created."""
         connection = self._connection
         links = connection.state.links("customer", {first for _, first, _ in self.followers})
-        ready = [(till_id, links[first], link) for till_id, first, link in self.followers if first in links]
+        ready = [(one, links[first], link) for one, first, link in self.followers if first in links]
         if not ready:
             return
-        with connection.state.begin() as c:
-            connection.state.settle(c, [_linked(till_id, found, link.rule) for till_id, found, link in ready])
-        rows = [_identity_row(connection, _identity(till_id, link)) for till_id, _, link in ready]
-        Writer(connection).deliver(rows)
+        people = connection.people.get([found.crm_id for _, found, _ in ready])
+        plan = CustomerPlan(connection)
+        for one, found, link in ready:
+            plan.rows.append(_identity_row(connection, _identity(one.id, link)))
+            _attach(connection, plan, one, _linked(one.id, found, link.rule), people[found.crm_id])
+        plan.begin()
+        Writer(connection).deliver(plan.rows, extra=plan.after)
 
     def _suggested(self, till_id: str, ack: Refused) -> Verdict:
         detail = {
@@ -228,7 +237,8 @@ def _plan_update(
 ) -> None:
     """Compare both sides with what each showed when they last agreed; push only what the till has moved."""
     table = connection.maps["customer"]
-    states = _field_states(one, person, shadow, table.key_field)
+    ours = connection.crm.org().user_id
+    states = _field_states(one, person, shadow, table.key_field, ours)
     if (before.reason or "").startswith("second"):
         states = {name: state for name, state in states.items() if name not in _PRIMARY_ONLY}
     decisions = reconcile(states, connection.settings.mode, {}, _alike(connection))
@@ -253,11 +263,14 @@ def _plan_update(
         state, reason = "settled", None
     if person.key is None and table.key_field and not (before.reason or "").startswith("second"):
         push[table.key_field] = one.payload[table.key_field]
+    unread = _pending(shadow) if person.changed_at is None else frozenset()
     if not push:
+        if unread:
+            crm[_UNCONFIRMED] = ",".join(sorted(unread))
         plan.quiet[one.id, "till"], plan.quiet[one.id, "crm"] = till, crm
         plan.settled.append(_standing(one, before, state, reason))
         return
-    plan.expect(one.id, till, {**person.fields, **crm}, person)
+    plan.expect(one.id, till, {**person.fields, **crm}, person, unread.union(push))
     plan.rows.append(_update_row(one, person, push, state, reason))
 
 
@@ -278,19 +291,31 @@ def _update_row(
     )
 
 
+def _pending(shadow: dict[str, dict[str, str]] | None) -> frozenset[str]:
+    """Return the fields that we have written and not read back since."""
+    names = (shadow or {}).get("crm", {}).get(_UNCONFIRMED, "")
+    return frozenset(names.split(",")) if names else frozenset()
+
+
 def _field_states(
-    one: _Seen, person: CrmPersonRow, shadow: dict[str, dict[str, str]] | None, key_field: str | None
+    one: _Seen,
+    person: CrmPersonRow,
+    shadow: dict[str, dict[str, str]] | None,
+    key_field: str | None,
+    ours: str,
 ) -> dict[str, FieldState]:
     till, crm = (shadow or {}).get("till", {}), (shadow or {}).get("crm", {})
-    # Our own write is read back when its row has come with a stamp of the CRM since.
-    confirmed = _UNCONFIRMED not in crm or person.changed_at is None
+    # What we wrote is read back when its row has come with a stamp of the CRM since. If somebody else was the
+    # last to write it, what it shows is no mere spelling of ours: it may be their edit, and counts as one.
+    read_back = person.changed_at is not None and person.changed_by in {None, ours}
+    pending = _pending(shadow) if read_back else frozenset()
     states = {}
     for name in one.payload:
         if name == key_field:
             continue
         seen = Pair(one.texts.get(name), person.fields.get(name))
         before = Pair(till.get(name), crm.get(name)) if shadow else None
-        states[name] = FieldState(seen, before, confirmed=confirmed)
+        states[name] = FieldState(seen, before, confirmed=name not in pending)
     return states
 
 
@@ -345,7 +370,10 @@ def _plan_new(
     }
     found = connection.people.find({i: match_keys(person) for i, person in persons.items()})
     people = {row.id: row for rows in found.values() for row in rows}
-    candidates = _candidates(connection, people)
+    # A creation is announced before it leaves: who now carries our key was created by a run that was killed.
+    verdicts = connection.people.verdicts([one.id for one in new])
+    begun = {persons[i].external_ids[0]: i for i, v in verdicts.items() if v.outcome == "created"}
+    candidates = _candidates(connection, people, begun)
     by_keys = {
         frozenset(match_keys(persons[i])): [candidates[row.id] for row in rows] for i, rows in found.items()
     }
@@ -366,7 +394,11 @@ def _plan_new(
         one = named[person.id]
         match decision:
             case matching.Link():
-                _link(connection, plan, one, decision, people.get(decision.candidate.id))
+                there = people.get(decision.candidate.id)
+                if there is not None and begun.get(there.key or "") == one.id:
+                    _resume(connection, plan, one, there)
+                else:
+                    _link(connection, plan, one, decision, there)
             case matching.Review():
                 _review(connection, plan, one, decision)
             case matching.Create():
@@ -380,13 +412,17 @@ def _rules(connection: Connection) -> matching.MatchRules:
     return matching.MatchRules(order=order, review=review)
 
 
-def _candidates(connection: Connection, people: Mapping[str, CrmPersonRow]) -> dict[str, Candidate]:
+def _candidates(
+    connection: Connection, people: Mapping[str, CrmPersonRow], begun: Mapping[str, str]
+) -> dict[str, Candidate]:
     linked = connection.state.linked_to(people)
     standings = connection.state.known("customer", {i for ids in linked.values() for i in ids})
     found = {}
     for crm_id, row in people.items():
         to = tuple(linked.get(crm_id, ()))
         ours = any((standings[i].reason or "").startswith("created") for i in to)
+        if (creator := begun.get(row.key or "")) is not None:
+            to, ours = (creator,), True
         found[crm_id] = candidate_of(row, connection.region, linked_to=to, ours=ours)
     return found
 
@@ -428,18 +464,34 @@ def _link(
         first = link.candidate.id.removeprefix(_FRESH)
         reason = f"the same person as customer {first}, who is being created"
         plan.settled.append(Settled(kind="customer", till_id=one.id, state="waiting", reason=reason))
-        plan.followers.append((one.id, first, link))
+        plan.followers.append((one, first, link))
         return
     # The link itself is ours to make: nothing is created by it, so it needs no ack.
     found = Link(person.id, person.object, person.account)
-    linked = _linked(one.id, found, link.rule, second=link.second)
     plan.rows.append(_identity_row(connection, _identity(one.id, link)))
+    _attach(connection, plan, one, _linked(one.id, found, link.rule, second=link.second), person)
+
+
+def _resume(connection: Connection, plan: CustomerPlan, one: _Seen, person: CrmPersonRow) -> None:
+    """Take up a customer whom an earlier run created and did not live to hear of."""
+    plan.counts["people created"] += 1
+    found = Link(person.id, person.object, person.account)
+    identity = IdentityFacts(id=one.id, customer=Ref(Kind.CUSTOMER, one.id), rule="created")
+    plan.rows.append(_identity_row(connection, identity))
+    linked = msgspec.structs.replace(_linked(one.id, found, "created"), reason=_created(one))
+    _attach(connection, plan, one, linked, person)
+
+
+def _attach(
+    connection: Connection, plan: CustomerPlan, one: _Seen, linked: Settled, person: CrmPersonRow
+) -> None:
+    """Make a link stand, and fill the blanks of whom it leads to."""
     if not _writable(connection, person):
         plan.settled.append(msgspec.structs.replace(linked, digest=one.digest, till_stamp=one.stamp))
         return
     plan.settled.append(linked)
     before = Known(
-        "customer", one.id, person.id, None, None, "settled", linked.reason, None, None, None, None
+        "customer", one.id, person.id, None, None, linked.state, linked.reason, None, None, None, None
     )
     _plan_update(connection, plan, one, before, person, None)
 
@@ -497,14 +549,18 @@ def _create(
             object=table.object,
             payload=given,
             key_field=table.key_field,
-            reason=f"created; {one.reason}" if one.reason else "created",
+            reason=_created(one),
             till_stamp=one.stamp,
             digest=one.digest,
         )
     )
     identity = IdentityFacts(id=one.id, customer=Ref(Kind.CUSTOMER, one.id), rule="created")
     plan.rows.append(_identity_row(connection, identity))
-    plan.expect(one.id, one.texts, one.texts, _as_person(connection, one))
+    plan.expect(one.id, one.texts, one.texts, _as_person(connection, one), one.payload)
+
+
+def _created(one: _Seen) -> str:
+    return f"created; {one.reason}" if one.reason else "created"
 
 
 def _status_of(customer: Customer) -> str:
@@ -712,6 +768,10 @@ def read_people(connection: Connection) -> None:
                 batch = []
         _index(connection, batch, newest)
         bar.advance(len(batch))
+    if newest is None:
+        # Nobody is there yet: from now on only what changes is asked for.
+        with connection.state.begin() as c:
+            connection.state.move_cursor(c, _CURSOR, _NOBODY_YET.isoformat())
     bar.close()
 
 

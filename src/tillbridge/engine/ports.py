@@ -15,8 +15,8 @@ from decimal import Decimal
 from typing import Literal, Protocol
 
 from tillbridge.model.acks import Ack
-from tillbridge.model.answers import CrmPersonRow, CrmProduct, CrmTotals, KeyedRow
-from tillbridge.model.reading import Page, Query, TillAccount
+from tillbridge.model.answers import CrmPersonRow, CrmProduct, CrmTotals, HeldAsk, KeyedRow
+from tillbridge.model.reading import Page, Query, SaleChild, TillAccount
 from tillbridge.model.records import Customer, Employee, Product, Register, Sale, SaleVoid, Stock, Store
 from tillbridge.model.writing import BulkAck, BulkJob, CrmOrg, CrmUsage, ObjectFacts, Slot
 
@@ -55,6 +55,12 @@ class Till(Protocol):
 
     def voids(self, after_id: str | None) -> Iterator[Page[SaleVoid]]:
         """Read notes of voided sales that are newer than `after_id`, newest first, all when None."""
+
+    def lines(self, query: Query) -> Iterator[Page[SaleChild]]:
+        """Read the lines that changed, without their sales."""
+
+    def payments(self, after_id: str | None) -> Iterator[Page[SaleChild]]:
+        """Read the payments that are newer than `after_id`, newest first, without their sales."""
 
 
 class Crm(Protocol):
@@ -153,6 +159,28 @@ class Questions(Protocol):
 
     def payments_of_day(self, store: str, day: date, prefix: str) -> dict[str, dict[str, Decimal]]:
         """Return each sale's payments of a store and day: sale key to tender to amount."""
+
+    def rows_of_days(
+        self, name: str, key_field: str, starts: str, fields: Sequence[str], first: date, last: date
+    ) -> Iterator[dict[str, str | None]]:
+        """Read the rows of these business days whose key begins with `starts`, as text."""
+
+    def rows_or_remains(
+        self, name: str, key_path: str, keys: Collection[str], fields: Sequence[str]
+    ) -> Iterator[dict[str, str | None]]:
+        """Read the rows whose `key_path` (a field, or a parent's) is one of these, deleted ones too.
+
+        Rows carry "Id" and "IsDeleted" ("true", "false") beside `fields`.
+        """
+
+    def held(self, asks: Sequence[HeldAsk]) -> list[dict[str, Mapping[str, str | None]]]:
+        """Return what the org holds of given rows, as text: by ask, by key. Absent: it does not hold it.
+
+        All asks that fit go in one call (up to five queries of 400 keys each).
+        """
+
+    def sales_of(self, customers: Collection[str]) -> dict[str, list[str]]:
+        """Return the keys of the sales that carry these customer keys, newest first."""
 
     def keyed(self, name: str, key_field: str, prefix: str, more: Sequence[str] = ()) -> Iterator[KeyedRow]:
         """Read every row of an object that carries a key of one till account."""

@@ -15,12 +15,14 @@ import msgspec
 
 from tillbridge.engine.connection import Connection, Progress, Settings
 from tillbridge.engine.directory import Directory, home_region, kept_directory, read_directory, surroundings
+from tillbridge.engine.mapbook import note_rules
 from tillbridge.engine.ports import Crm, Questions, Till
 from tillbridge.model.clock import Clock
 from tillbridge.model.errors import ConfigurationInvalid
 from tillbridge.model.writing import FieldFacts, ObjectFacts
 from tillbridge.store.journal import Journal
 from tillbridge.store.people import People
+from tillbridge.store.raw import Raw
 from tillbridge.store.spool import Spool
 from tillbridge.store.state import State
 from tillbridge.sync.fieldmap import FieldMap
@@ -43,19 +45,23 @@ def prepare(
     journal: Journal,
     people: People,
     spool: Spool,
+    raw: Raw,
     clock: Clock,
     rng: random.Random,
     maps: Mapping[str, FieldMap],
     progress: Progress,
+    account: str,
     fresh: bool = False,
 ) -> Connection:
     """Check both sides and put a connection together. `fresh` reads everything again.
+
+    `account` is the till account that the configuration names: what is kept of another one is not used.
 
     Raises ConfigurationInvalid with every missing object, field and permission,
     Halted when this state belongs to another account or org.
     """
     directory = kept_directory(state)
-    if directory is None or fresh or not directory.is_fresh(clock):
+    if directory is None or fresh or directory.account.id != account or not directory.is_fresh(clock):
         directory = read_directory(till, state, clock)
     state.bind(till_account=directory.account.id, crm_org=crm.org().id)
     objects = None if fresh else _kept_objects(state, clock)
@@ -70,7 +76,9 @@ def prepare(
     if settings.model == "person_account" and "IsPersonAccount" not in objects["Account"].fields:
         text = 'the org has no person accounts; set it to "contact" or "lead", or enable them in Salesforce'
         raise ConfigurationInvalid([("customers.model", text)])
-    return assemble(
+    if mistake := _record_type_mistake(settings, objects[maps["customer"].object]):
+        raise ConfigurationInvalid([("customers.record_type", mistake)])
+    connection = assemble(
         settings=settings,
         till=till,
         crm=crm,
@@ -79,6 +87,7 @@ def prepare(
         journal=journal,
         people=people,
         spool=spool,
+        raw=raw,
         clock=clock,
         rng=rng,
         maps=maps,
@@ -86,6 +95,8 @@ def prepare(
         directory=directory,
         objects=objects,
     )
+    note_rules(connection)
+    return connection
 
 
 def assemble(
@@ -98,6 +109,7 @@ def assemble(
     journal: Journal,
     people: People,
     spool: Spool,
+    raw: Raw,
     clock: Clock,
     rng: random.Random,
     maps: Mapping[str, FieldMap],
@@ -116,6 +128,7 @@ def assemble(
         journal=journal,
         people=people,
         spool=spool,
+        raw=raw,
         clock=clock,
         rng=rng,
         maps=maps,
@@ -172,6 +185,14 @@ def _field_mistake(target: str, table: FieldMap, held: ObjectFacts) -> str | Non
     if target == table.key_field and not (field.external_id and field.unique):
         return f"{table.object}.{target} must be an external id and unique; run `tillbridge schema deploy`"
     return None
+
+
+def _record_type_mistake(settings: Settings, held: ObjectFacts) -> str | None:
+    wanted = settings.record_type
+    if wanted is None or wanted in held.record_types:
+        return None
+    offered = ", ".join(sorted(held.record_types)) or "none"
+    return f"{held.name} has no record type {wanted} that the user may use (it has: {offered})"
 
 
 def _derived(field: FieldFacts) -> bool:

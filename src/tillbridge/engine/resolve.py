@@ -8,6 +8,7 @@ Only a missing master holds its detail back.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import cast
 
 from tillbridge.engine.rows import Row, Standing
 from tillbridge.model.records import Kind
@@ -47,12 +48,12 @@ class Resolver:
         self._sales_of_lines: dict[str, str] = {}
         self._states: dict[str, str] = {}  # of customers without a link
 
-    def look_up(self, rows: Iterable[Row]) -> None:
-        """Fetch the links of everything that these rows refer to."""
+    def look_up(self, rows: Iterable[Row], *, own: bool = True) -> None:
+        """Fetch the links of everything that these rows refer to, and their own where they are asked for."""
         wanted: dict[str, set[str]] = {}
         for row in rows:
-            if (own := row.thing) not in self._links:
-                wanted.setdefault(own[0], set()).add(own[1])
+            if own and row.thing not in self._links:
+                wanted.setdefault(row.kind, set()).add(row.till_id)
             if row.kind == "line" and row.sale:
                 self._sales_of_lines[row.till_id] = row.sale
             for value in row.payload.values():
@@ -60,9 +61,8 @@ class Resolver:
                     kind = _KIND_OF.get(value.kind, value.kind)
                     if (kind, value.id) not in self._links:
                         wanted.setdefault(kind, set()).add(value.id)
-        for kind, ids in wanted.items():
-            found = self._state.links(kind, ids)
-            self._links.update(((kind, i), found.get(i)) for i in ids)
+        for kind, found in self._state.links_of(wanted).items():
+            self._links.update(((kind, i), found.get(i)) for i in wanted[kind])
         self._look_up_sales(wanted.get("line", set()))
         strangers = [i for i in wanted.get("customer", ()) if self._links["customer", i] is None]
         self._states.update((i, k.state) for i, k in self._state.known("customer", strangers).items())
@@ -86,26 +86,23 @@ class Resolver:
     def resolve(self, row: Row, fresh: Mapping[tuple[str, str], str] | None = None) -> Standing:
         """Make a row ready. `fresh` names things created earlier in the same request, with their object."""
         refs = self._maps[row.kind].refs if row.kind in self._maps else {}
-        payload: dict[str, Value] = {}
+        answers: dict[str, Value] = {}
         told: dict[str, Value] = {}
         missing: list[tuple[str, Ref]] = []
         lost = False
         for field, value in row.payload.items():
-            if type(value) is BuyerStanding:
-                payload[field] = told[field] = self._buyer(value, fresh or {})
-                continue
-            if type(value) is not Ref:
-                payload[field] = told[field] = value  # type: ignore[assignment]
-                continue
-            found, answer = self._answer(value, refs.get(field) or _STANDARD[field], fresh or {})
-            payload[field] = answer
-            told[field] = f"@{value.kind}:{value.id}" if value.kind in _FIXED else answer
-            if not found:
-                missing.append((field, value))
-                lost = lost or value.kind == Kind.SALE  # only details refer to a sale itself
-        return Standing(
-            row=row, payload=payload, digest=row.digest or payload_hash(told), missing=missing, lost=lost
-        )
+            if type(value) is Ref:
+                found, answers[field] = self._answer(value, refs.get(field) or _STANDARD[field], fresh or {})
+                if value.kind in _FIXED:
+                    told[field] = f"@{value.kind}:{value.id}"
+                if not found:
+                    missing.append((field, value))
+                    lost = lost or value.kind == Kind.SALE  # only details refer to a sale itself
+            elif type(value) is BuyerStanding:
+                answers[field] = self._buyer(value, fresh or {})
+        payload = cast("dict[str, Value]", {**row.payload, **answers})
+        digest = row.digest or payload_hash({**payload, **told} if told else payload)
+        return Standing(row=row, payload=payload, digest=digest, missing=missing, lost=lost)
 
     def _buyer(self, standing: BuyerStanding, fresh: Mapping[tuple[str, str], str]) -> str:
         """Say in a word why a sale has its customer, or has none."""

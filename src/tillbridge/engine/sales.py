@@ -7,8 +7,9 @@ complete read of a sale is the one place where absence tells something.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from typing import Literal
 
 import msgspec
 
@@ -17,13 +18,26 @@ from tillbridge.engine.mapping import mapped
 from tillbridge.engine.rows import Row
 from tillbridge.model.money import ZERO
 from tillbridge.model.records import Payment, Sale, SaleLine, SaleState
-from tillbridge.model.sale import SaleFacts, channel, lands, sale_facts
+from tillbridge.model.sale import (
+    LineFacts,
+    PaymentFacts,
+    SaleFacts,
+    channel,
+    lands,
+    line_facts,
+    payment_facts,
+    sale_facts,
+)
 from tillbridge.model.times import business_date
 from tillbridge.store.state import Known, Settled
 
 # A sale that the poll meets for the first time so long after its completion is history, not news:
 # nobody wants a thank-you mail for it.
 HISTORY_AFTER = timedelta(days=7)
+
+# What a sale is made of, parents first.
+Part = Literal["sale", "line", "payment"]
+PARTS: tuple[Part, ...] = ("sale", "line", "payment")
 
 _NOT_LANDING = {
     SaleState.OPEN: ("open", "it is not completed in the till yet"),
@@ -39,11 +53,19 @@ class SalePlan(msgspec.Struct):
 
 
 def plan_sales(
-    connection: Connection, sales: Collection[Sale], *, history: bool, seen_at: datetime
+    connection: Connection,
+    sales: Collection[Sale],
+    *,
+    history: bool,
+    seen_at: datetime,
+    parts: Collection[Part] = PARTS,
 ) -> SalePlan:
-    """Make the rows of these sales. `history`: they come with a historic load; `seen_at`: the till's time."""
+    """Make the rows of these sales, or only some `parts` of them.
+
+    `history`: they come with a historic load; `seen_at`: the till's time.
+    """
     known = connection.state.known("sale", [sale.id for sale in sales])
-    children = connection.state.children(known) if known else {}
+    children = _by_sale(connection.state.children(known).values()) if known else {}
     plan = SalePlan([], [])
     for sale in sales:
         why = why_left_out(connection, sale)
@@ -54,8 +76,18 @@ def plan_sales(
                 Settled(kind="sale", till_id=sale.id, state=state, reason=reason, till_stamp=stamp(sale))
             )
         elif lands(sale):
-            plan.rows += _rows(connection, sale, before, children, history=history, seen_at=seen_at)
+            whole = _with_retired(sale, children[sale.id]) if sale.id in children else sale
+            is_history = _is_history(sale, before, history=history, seen_at=seen_at)
+            plan.rows += _rows(connection, whole, parts, history=is_history)
     return plan
+
+
+def _by_sale(children: Iterable[Known]) -> dict[str, list[Known]]:
+    found: dict[str, list[Known]] = {}
+    for child in children:
+        assert child.parent is not None
+        found.setdefault(child.parent, []).append(child)
+    return found
 
 
 def why_left_out(connection: Connection, sale: Sale) -> tuple[str, str] | None:
@@ -85,68 +117,47 @@ def stamp(sale: Sale) -> float:
     return sale.changed_at.timestamp()
 
 
-def _rows(
-    connection: Connection,
-    sale: Sale,
-    before: Known | None,
-    children: Mapping[tuple[str, str], Known],
-    *,
-    history: bool,
-    seen_at: datetime,
-) -> list[Row]:
+def _is_history(sale: Sale, before: Known | None, *, history: bool, seen_at: datetime) -> bool:
+    """Say whether nobody is to be thanked for this sale; said once, it stays."""
     if before is not None and before.history is not None:
-        history = before.history
-    elif not history:
-        history = seen_at - (sale.completed_at or sale.created_at) > HISTORY_AFTER
-    whole = _with_retired(sale, children) if children else sale
-    return fact_rows(connection, sale_facts(whole, connection.around, history=history), stamp(sale))
+        return before.history
+    return history or seen_at - (sale.completed_at or sale.created_at) > HISTORY_AFTER
 
 
-def fact_rows(connection: Connection, facts: SaleFacts, till_stamp: float | None = None) -> list[Row]:
+def _rows(connection: Connection, sale: Sale, parts: Collection[Part], *, history: bool) -> list[Row]:
     """Map a sale's facts to its rows: the header first."""
-    maps = connection.maps
-    sale_map, line_map, payment_map = maps["sale"], maps["line"], maps["payment"]
-    rows = [
-        Row(
-            kind="sale",
-            till_id=facts.id,
-            object=sale_map.object,
-            payload=mapped(connection, "sale", facts)[0],
-            key_field=sale_map.key_field,
-            till_stamp=till_stamp,
-            history=facts.history,
-        )
-    ]
-    rows += [
-        Row(
-            kind="line",
-            till_id=line.id,
-            object=line_map.object,
-            payload=mapped(connection, "line", line)[0],
-            key_field=line_map.key_field,
-            sale=facts.id,
-        )
-        for line in facts.lines
-    ]
-    rows += [
-        Row(
-            kind="payment",
-            till_id=payment.id,
-            object=payment_map.object,
-            payload=mapped(connection, "payment", payment)[0],
-            key_field=payment_map.key_field,
-            sale=facts.id,
-        )
-        for payment in facts.payments
-    ]
+    around = connection.around
+    rows = []
+    if "sale" in parts:
+        header = _row(connection, "sale", sale_facts(sale, around, history=history, alone=True))
+        header.till_stamp, header.history = stamp(sale), history
+        rows.append(header)
+    if "line" in parts:
+        rows += [_row(connection, "line", line, sale.id) for line in line_facts(sale, around)]
+    if "payment" in parts:
+        rows += [_row(connection, "payment", payment, sale.id) for payment in payment_facts(sale, around)]
     return rows
 
 
-def _with_retired(sale: Sale, children: Mapping[tuple[str, str], Known]) -> Sale:
+def _row(
+    connection: Connection, part: Part, facts: SaleFacts | LineFacts | PaymentFacts, sale: str | None = None
+) -> Row:
+    table = connection.maps[part]
+    return Row(
+        kind=part,
+        till_id=facts.id,
+        object=table.object,
+        payload=mapped(connection, part, facts)[0],
+        key_field=table.key_field,
+        sale=sale,
+    )
+
+
+def _with_retired(sale: Sale, children: Collection[Known]) -> Sale:
     """Put back, at 0, what the CRM holds of a sale and the till no longer counts."""
-    lines = _gone(children, "line", sale.id, (line.id for line in sale.lines))
+    lines = _gone(children, "line", (line.id for line in sale.lines))
     shown = [payment.id for payment in sale.payments if not payment.archived]
-    gone = set(_gone(children, "payment", sale.id, shown)) if sale.state is SaleState.COMPLETED else set()
+    gone = set(_gone(children, "payment", shown)) if sale.state is SaleState.COMPLETED else set()
     if not lines and not gone:
         return sale
     kept = tuple(p for p in sale.payments if p.id not in gone)
@@ -158,11 +169,8 @@ def _with_retired(sale: Sale, children: Mapping[tuple[str, str], Known]) -> Sale
     )
 
 
-def _gone(
-    children: Mapping[tuple[str, str], Known], kind: str, sale_id: str, shown: Iterable[str]
-) -> list[str]:
-    held = {i for (k, i), known in children.items() if k == kind and known.parent == sale_id}
-    return sorted(held.difference(shown))
+def _gone(children: Collection[Known], part: Part, shown: Iterable[str]) -> list[str]:
+    return sorted({child.till_id for child in children if child.kind == part}.difference(shown))
 
 
 def _retired_line(line_id: str) -> SaleLine:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import msgspec
 
@@ -25,6 +26,10 @@ from tillbridge.engine.writer import Delivery, Writer
 from tillbridge.model.errors import PermissionMissing
 from tillbridge.model.reading import Query
 from tillbridge.model.records import Customer, Product, Sale, Stock
+from tillbridge.store.notices import keep_pulse
+from tillbridge.store.state import State
+
+Seen = TypeVar("Seen", Customer, Sale)
 
 # A refused record is tried again so long after its last attempt.
 RETRY_AFTER = timedelta(hours=3)
@@ -48,8 +53,9 @@ def sync(connection: Connection) -> Counter[str]:
     counts: Counter[str] = Counter()
     while True:
         found = _read(connection)
-        counts.update(_carry(connection, found))
+        counts.update(carry(connection, found))
         if not found.more:
+            connection.raw.purge()
             return counts
 
 
@@ -69,9 +75,9 @@ def force(
         pages = till.products(Query(ids=tuple(products)))
         found.products.update((product.id, product) for p in pages for product, _ in p.rows)
     if sales:
-        _read_sales_by_id(connection, found, sales)
-        _read_parents(connection, found)
-    return _deliver(connection, found, force=True)
+        read_sales_by_id(connection, found, sales)
+        read_parents(connection, found)
+    return deliver(connection, found, force=True)
 
 
 def _read(connection: Connection) -> Slice:
@@ -82,9 +88,9 @@ def _read(connection: Connection) -> Slice:
     products = take(state, PRODUCTS, till.products)
     sales = take(state, SALES, till.sales)
     stock = take(state, STOCK, till.stock)
-    _take_customers(found, customers.rows)
+    _take_customers(found, not_refused(state, "customer", customers.rows))
     found.products.update((product.id, product) for product, _ in products.rows)
-    found.sales.update((sale.id, sale) for sale in sales.rows)
+    found.sales.update((sale.id, sale) for sale in not_refused(state, "sale", sales.rows))
     found.seen_at = sales.server_time
     found.moves = {
         CUSTOMERS: customers.then,
@@ -95,13 +101,26 @@ def _read(connection: Connection) -> Slice:
     found.more = customers.more or products.more or sales.more or stock.more
     _read_voids(connection, found)
     again = {*state.waiting_sales(), *connection.journal.due_sales(state.now() - RETRY_AFTER.total_seconds())}
-    _read_sales_by_id(connection, found, again - found.sales.keys())
+    read_sales_by_id(connection, found, again - found.sales.keys())
     retried = connection.journal.due("customer", state.now() - RETRY_AFTER.total_seconds())
     waiting = [known.till_id for known in state.in_state("customer", "waiting")]
     _read_customers_by_id(connection, found, {*retried, *waiting} - found.customers.keys())
-    _read_parents(connection, found)
+    read_parents(connection, found)
     found.stock = [*(level for _, levels in products.rows for level in levels), *stock.rows]
     return found
+
+
+def not_refused(state: State, kind: str, rows: Sequence[Seen]) -> list[Seen]:
+    """Leave out what the CRM refused as it is: it goes again when it changes, or when its time has come."""
+    known = state.known(kind, [row.id for row in rows])
+    return [
+        row
+        for row in rows
+        if (before := known.get(row.id)) is None
+        or before.state != "problem"
+        or row.changed_at is None
+        or before.till_stamp != row.changed_at.timestamp()
+    ]
 
 
 def _take_customers(found: Slice, customers: Collection[Customer]) -> None:
@@ -119,10 +138,11 @@ def _read_voids(connection: Connection, found: Slice) -> None:
         return
     if voids:
         found.moves[VOIDS] = max(voids, key=lambda void: int(void.id)).id
-        _read_sales_by_id(connection, found, {void.sale_id for void in voids} - found.sales.keys())
+        read_sales_by_id(connection, found, {void.sale_id for void in voids} - found.sales.keys())
 
 
-def _read_sales_by_id(connection: Connection, found: Slice, ids: Collection[str]) -> None:
+def read_sales_by_id(connection: Connection, found: Slice, ids: Collection[str]) -> None:
+    """Read these sales into a slice."""
     if not ids:
         return
     for page in connection.till.sales(Query(ids=tuple(sorted(ids)))):
@@ -136,7 +156,7 @@ def _read_customers_by_id(connection: Connection, found: Slice, ids: Collection[
         _take_customers(found, [customer for page in pages for customer in page.rows])
 
 
-def _read_parents(connection: Connection, found: Slice) -> None:
+def read_parents(connection: Connection, found: Slice) -> None:
     """Import on demand what these sales refer to and we have never seen."""
     state, sales = connection.state, found.sales.values()
     customers = {sale.customer_id for sale in sales if sale.customer_id} - found.customers.keys()
@@ -159,19 +179,23 @@ def _read_parents(connection: Connection, found: Slice) -> None:
         found.rows += directory_rows(connection, refresh_directory(connection))
 
 
-def _carry(connection: Connection, found: Slice) -> Counter[str]:
-    delivery = _deliver(connection, found, force=False)
+def carry(connection: Connection, found: Slice) -> Counter[str]:
+    """Decide about a slice, write it, move its cursors; return counts by what became of rows."""
+    delivery = deliver(connection, found, force=False)
     with connection.state.begin() as c:
         for stream, position in found.moves.items():
             connection.state.move_cursor(c, stream, position)
+        keep_pulse(connection.state, c, found.moves, connection.settings.poll_seconds)
     return delivery.counts
 
 
-def _deliver(connection: Connection, found: Slice, *, force: bool) -> Delivery:
+def deliver(connection: Connection, found: Slice, *, force: bool) -> Delivery:
+    """Decide about a slice and write it; digests decide what goes out, unless `force`."""
     counts: Counter[str] = Counter()
     if found.products:
         # Prices are found by product and book, so products go first, in a call of their own.
-        counts.update(load_products(connection, list(found.products.values()), everything=False))
+        products = list(found.products.values())
+        counts.update(load_products(connection, products, everything=False, force=force))
     people = plan_customers(
         connection, list(found.customers.values()), sales=list(found.sales.values()), force=force
     )
@@ -180,6 +204,8 @@ def _deliver(connection: Connection, found: Slice, *, force: bool) -> Delivery:
     people.begin()
     with connection.state.begin() as c:
         connection.state.settle(c, sales.settled)
+        connection.raw.keep(c, "sale", found.sales.values())
+        connection.raw.keep(c, "customer", found.customers.values())
     rows = [*found.rows, *people.rows, *sales.rows, *stock_rows(connection, found.stock)]
     delivery = Writer(connection).deliver(rows, extra=people.after, force=force)
     people.finish()

@@ -11,7 +11,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from typing import Literal
 
 import msgspec
 
@@ -20,8 +19,8 @@ from tillbridge.engine.patches import patch_lookups
 from tillbridge.engine.preflight import forget_objects
 from tillbridge.engine.resolve import Resolver
 from tillbridge.engine.rows import Row, Standing
-from tillbridge.engine.sales import plan_sales
-from tillbridge.engine.writer import missing_of, problem_of, standing_for
+from tillbridge.engine.sales import PARTS, Part, plan_sales
+from tillbridge.engine.writer import missing_of, problem_of, standing_for, stop_for
 from tillbridge.model.acks import Refused
 from tillbridge.model.errors import ConfigurationInvalid, Transient
 from tillbridge.model.writing import BulkAck, BulkJob, Value
@@ -46,9 +45,9 @@ _JOBS_MAX = 3
 # A job takes 100 MB of CSV (fact sheet Salesforce 3.3); a row of ours has some 250 bytes, seldom a thousand.
 JOB_ROWS_MAX = 100_000
 
-_ACKS_AT_ONCE = 2_000
+# So many rows are settled in one transaction: enough to make its cost small, few enough to hold.
+_SETTLED_AT_ONCE = 2_000
 _NO_SUCH_FIELD = re.compile(r"InvalidBatch|field name not found|no such column", re.IGNORECASE)
-_PARTS: tuple[Literal["sale", "line", "payment"], ...] = ("sale", "line", "payment")
 
 
 class _Sent(msgspec.Struct):
@@ -75,8 +74,8 @@ class Wave:
 
     def load(self) -> Counter[str]:
         """Bring the whole wave across and settle it; return counts of rows by what became of them."""
-        bar = self._connection.progress.bar("Loading sales, lines, payments", len(_PARTS))
-        for part in _PARTS:
+        bar = self._connection.progress.bar("Loading sales, lines, payments", len(PARTS))
+        for part in PARTS:
             self._load_part(part)
             bar.advance()
         bar.close()
@@ -86,7 +85,7 @@ class Wave:
 
     # --- one part ----------------------------------------------------------------------------
 
-    def _load_part(self, part: Literal["sale", "line", "payment"]) -> None:
+    def _load_part(self, part: Part) -> None:
         done = self._connection.spool.job(self._number, part)
         if done is not None and done.state == "settled":
             return
@@ -102,7 +101,7 @@ class Wave:
         with self._state.begin() as c:
             self._connection.spool.note_job(c, JobRow(self._number, part, None, "settled", 0))
 
-    def _one_job(self, part: Literal["sale", "line", "payment"], *, last: bool) -> tuple[int, int]:
+    def _one_job(self, part: Part, *, last: bool) -> tuple[int, int]:
         """Send what is not confirmed, wait, settle; return how many rows went, and how many must go again."""
         row = self._connection.spool.job(self._number, part)
         job = self._surviving(row)
@@ -133,7 +132,7 @@ class Wave:
             return None
         return job
 
-    def _send(self, part: Literal["sale", "line", "payment"], sent: dict[str, _Sent]) -> BulkJob | None:
+    def _send(self, part: Part, sent: dict[str, _Sent]) -> BulkJob | None:
         table = self._connection.maps[part]
         crm, spool = self._connection.crm, self._connection.spool
         rows = self._rows(part, sent)
@@ -170,22 +169,19 @@ class Wave:
 
     # --- rows of a part ----------------------------------------------------------------------
 
-    def _rows(
-        self, part: Literal["sale", "line", "payment"], sent: dict[str, _Sent]
-    ) -> Iterator[dict[str, Value]]:
+    def _rows(self, part: Part, sent: dict[str, _Sent]) -> Iterator[dict[str, Value]]:
         """Yield the payloads of a part that the CRM has not confirmed, in the order of their sales."""
         for sales in self._connection.spool.pages(self._number):
             seen_at = self._connection.clock.now()
-            plan = plan_sales(self._connection, sales, history=self._history, seen_at=seen_at)
+            plan = plan_sales(self._connection, sales, history=self._history, seen_at=seen_at, parts=(part,))
             if part == "sale" and plan.settled:
                 with self._state.begin() as c:
                     self._state.settle(c, plan.settled)
-            rows = [row for row in plan.rows if row.kind == part]
-            yield from self._unconfirmed(rows, sent)
+            yield from self._unconfirmed(plan.rows, sent)
 
     def _unconfirmed(self, rows: list[Row], sent: dict[str, _Sent]) -> Iterator[dict[str, Value]]:
         resolver = Resolver(self._state, self._connection.maps, self._connection.account.id)
-        resolver.look_up(rows)
+        resolver.look_up(rows, own=False)
         known = self._state.known(rows[0].kind, [row.till_id for row in rows]) if rows else {}
         for row in rows:
             standing = resolver.resolve(row)
@@ -201,9 +197,7 @@ class Wave:
 
     # --- acks --------------------------------------------------------------------------------
 
-    def _settle(
-        self, part: Literal["sale", "line", "payment"], job: BulkJob, sent: dict[str, _Sent], *, last: bool
-    ) -> int:
+    def _settle(self, part: Part, job: BulkJob, sent: dict[str, _Sent], *, last: bool) -> int:
         table = self._connection.maps[part]
         assert table.key_field is not None
         again = 0
@@ -211,6 +205,8 @@ class Wave:
             written: list[tuple[BulkAck, _Sent]] = []
             refused: list[tuple[BulkAck, _Sent]] = []
             for ack in acks:
+                if ack.code is not None and class_of(_refusal(ack)) == "halted":
+                    raise stop_for(_refusal(ack))
                 row = sent.pop(ack.key, None)
                 if row is None:
                     continue  # Not ours to settle: it was confirmed before the restart.
@@ -268,7 +264,12 @@ class Wave:
                 c,
                 [
                     Settled(
-                        kind=part, till_id=row.till_id, state="problem", reason=r.message, parent=row.sale
+                        kind=part,
+                        till_id=row.till_id,
+                        state="problem",
+                        reason=r.message,
+                        parent=row.sale,
+                        till_stamp=row.till_stamp,
                     )
                     for _, row, r in problems
                 ],
@@ -281,17 +282,16 @@ class Wave:
 
     def _close(self) -> None:
         """Every row of the wave is answered: settle its sales and forget what was staged."""
-        for sales in self._connection.spool.pages(self._number):
-            self._close_page([sale.id for sale in sales])
+        landed = self._state.staged(self._number)
+        for start in range(0, len(landed), _SETTLED_AT_ONCE):
+            self._close_sales(landed[start : start + _SETTLED_AT_ONCE])
         with self._state.begin() as c:
             self._connection.spool.clear(c, self._number)
 
-    def _close_page(self, sales: list[str]) -> None:
-        known, missing = self._state.known("sale", sales), self._state.missing_for(sales)
+    def _close_sales(self, sales: list[str]) -> None:
+        missing = self._state.missing_for(sales)
         standings = []
         for sale in sales:
-            if sale not in known or known[sale].state != "staged":
-                continue
             state, reason = standing_for(missing.get(sale, []))
             if sale in self._refused:
                 state, reason = "problem", self._refused[sale]
@@ -329,7 +329,7 @@ def _batches(acks: Iterable[BulkAck]) -> Iterator[list[BulkAck]]:
     batch: list[BulkAck] = []
     for ack in acks:
         batch.append(ack)
-        if len(batch) >= _ACKS_AT_ONCE:
+        if len(batch) >= _SETTLED_AT_ONCE:
             yield batch
             batch = []
     if batch:

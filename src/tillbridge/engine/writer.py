@@ -18,18 +18,25 @@ from tillbridge.engine.preflight import forget_objects
 from tillbridge.engine.resolve import Resolver
 from tillbridge.engine.rows import LAYERS, Row, Standing
 from tillbridge.model.acks import Ack, Refused, Written
-from tillbridge.model.errors import ConfigurationInvalid
+from tillbridge.model.errors import BadRequest, Busy, ConfigurationInvalid, Halted, LimitReached, SyncError
 from tillbridge.model.records import Kind
 from tillbridge.model.sale import Ref
 from tillbridge.model.writing import Slot
 from tillbridge.store.journal import NewProblem
 from tillbridge.store.state import Link, Missing, Settled
 from tillbridge.sync.plan import PlannedRow, pack
-from tillbridge.sync.problems import cause_of, class_of
+from tillbridge.sync.problems import advice_for, cause_of, class_of
 
-# A row that is refused for now (a lock, a parent that was refused in the same call) is tried so often
-# within one delivery; then it is a problem like any other.
-ROUNDS_MAX = 4
+# A row that is refused for now (a lock, a parent that was refused in the same call) is tried again within
+# one delivery, a few rounds long; then it is a problem like any other.
+# Each round sends smaller slots, sorted by sale: locks are held by neighbours, and a row that makes its whole
+# slot fail is found by cutting the slot down to it.
+ROUNDS = (200, 50, 10, 1)
+
+# These fail every row of a slot for the sake of one.
+_WHOLE_SLOT = frozenset(
+    {"JSON_PARSER_ERROR", "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "UNKNOWN_EXCEPTION", "APEX_ERROR"}
+)
 
 Extra = Callable[[sa.Connection, Sequence[tuple[Standing, Ack]]], None]
 
@@ -65,12 +72,13 @@ class Writer:
         changed = list(rows) if force else self._changed(rows, resolver, delivery)
         sales = _Sales(changed)
         todo = changed
-        for attempt in range(ROUNDS_MAX):
+        for attempt, slot_rows_max in enumerate(ROUNDS):
             if not todo:
                 break
             if attempt:
+                todo.sort(key=lambda row: _sale_of(row) or "")
                 self._connection.clock.sleep(self._connection.rng.uniform(0.5, 1.5) * attempt)
-            todo = self._round(todo, resolver, delivery, sales, extra, last=attempt == ROUNDS_MAX - 1)
+            todo = self._round(todo, resolver, delivery, sales, extra, slot_rows_max)
         return delivery
 
     def _changed(self, rows: Sequence[Row], resolver: Resolver, delivery: Delivery) -> list[Row]:
@@ -79,15 +87,20 @@ class Writer:
         for row in rows:
             by_kind[row.kind].append(row.till_id)
         known = {(k, i): v for k, ids in by_kind.items() for i, v in self._state.known(k, ids).items()}
-        changed = []
+        changed, same = [], []
         for row in rows:
             before = known.get(row.thing)
             if before is not None and before.digest is not None and before.crm_id is not None:
                 standing = resolver.resolve(row)
                 if standing.digest == before.digest and before.state != "problem":
-                    delivery.counts["unchanged"] += 1
+                    same.append(standing)
                     continue
             changed.append(row)
+        delivery.counts["unchanged"] += len(same)
+        if same:
+            # Nothing to send, but what they wait for may have come without changing them.
+            with self._state.begin() as c:
+                self._state.wait(c, [s.row.thing for s in same], missing_of(same))
         return changed
 
     def _round(
@@ -97,25 +110,44 @@ class Writer:
         delivery: Delivery,
         sales: _Sales,
         extra: Extra | None,
-        *,
-        last: bool,
+        slot_rows_max: int,
     ) -> list[Row]:
         """Send rows once, in as few calls as can be; return those worth sending again."""
         fresh = {row.thing: row.object for row in rows if resolver.link(*row.thing) is None}
         planned = [self._planned(row, resolver.resolve(row, fresh)) for row in rows]
         again: list[Row] = []
-        for call in pack(planned):
+        for call in pack(planned, slot_rows_max=slot_rows_max):
             groups = [[rows[at] for at in slot] for slot in call.rows]
             slots, standings = self._ready(groups, resolver, delivery, sales)
             if not slots:
                 continue
-            answers = self._connection.crm.write(slots)
+            answers = self._send(slots)
+            again += self._whole_failures(standings, answers)
             acked = [
                 (standing, ack)
                 for group, acks in zip(standings, answers, strict=True)
                 for standing, ack in zip(group, acks, strict=True)
             ]
-            again += self._settle(acked, resolver, delivery, sales, extra, last=last)
+            again += self._settle(acked, resolver, delivery, sales, extra, last=slot_rows_max == 1)
+        return again
+
+    def _send(self, slots: list[Slot]) -> list[list[Ack]]:
+        """Make one call. A call that is refused as a whole is a refusal of each of its rows."""
+        try:
+            return self._connection.crm.write(slots)
+        except BadRequest as error:
+            if error.code not in _WHOLE_SLOT:
+                raise
+            return [[Refused(error.code, str(error), error.fields)] * len(slot.rows) for slot in slots]
+
+    def _whole_failures(self, standings: list[list[Standing]], answers: list[list[Ack]]) -> list[Row]:
+        """Take out the slots that failed as a whole and have more than one row: they are cut down."""
+        again: list[Row] = []
+        for at in reversed(range(len(answers))):
+            codes = {ack.code if isinstance(ack, Refused) else None for ack in answers[at]}
+            if len(answers[at]) > 1 and len(codes) == 1 and codes <= _WHOLE_SLOT:
+                again += [standing.row for standing in standings.pop(at)]
+                answers.pop(at)
         return again
 
     def _planned(self, row: Row, standing: Standing) -> PlannedRow:
@@ -161,7 +193,11 @@ class Writer:
         again: list[Row] = []
         written: list[tuple[Standing, Written]] = []
         refused: list[tuple[Standing, Refused]] = []
+        stopped: Refused | None = None
         for standing, ack in acked:
+            if isinstance(ack, Refused) and class_of(ack) == "halted":
+                stopped = ack
+                continue
             if isinstance(ack, Refused) and _org_has_changed(ack):
                 forget_objects(self._state)
                 path = f"map.{standing.row.kind}"
@@ -193,6 +229,8 @@ class Writer:
         for standing, ack in written:
             delivery.counts["updated" if standing.row.crm_id or ack.created is False else "created"] += 1
         delivery.counts["refused"] += len(refused)
+        if stopped is not None:
+            raise stop_for(stopped)
         return again
 
     def _degraded(self, standing: Standing, ack: Refused) -> bool:
@@ -325,9 +363,25 @@ def _org_has_changed(ack: Refused) -> bool:
     return ack.code in {"INVALID_FIELD", "INVALID_TYPE"} and "no such column" in ack.message.lower()
 
 
+def stop_for(ack: Refused) -> SyncError:
+    """Return the error that ends a run for a refusal that every further row would meet too."""
+    if ack.code == "REQUEST_LIMIT_EXCEEDED":
+        return LimitReached("Salesforce takes no more API calls for now.", quota="salesforce day")
+    if ack.code == "STORAGE_LIMIT_EXCEEDED":
+        return Busy(f"Salesforce has no room for more rows. {advice_for(ack)}")
+    return Halted(f"Salesforce takes no more rows ({ack.code}: {ack.message}). {advice_for(ack)}")
+
+
 def _refused_standing(row: Row, ack: Refused) -> Settled:
     state = "review" if class_of(ack) == "review" else "problem"
-    return Settled(kind=row.kind, till_id=row.till_id, state=state, reason=ack.message, parent=row.sale)
+    return Settled(
+        kind=row.kind,
+        till_id=row.till_id,
+        state=state,
+        reason=ack.message,
+        parent=row.sale,
+        till_stamp=row.till_stamp,
+    )
 
 
 def _sale_of(row: Row) -> str | None:

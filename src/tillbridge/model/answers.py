@@ -30,6 +30,7 @@ class CrmPersonRow(msgspec.Struct, frozen=True, kw_only=True):
     account: str | None = None
     converted: bool = False
     changed_at: datetime | None = None
+    changed_by: str | None = None  # the CRM user who wrote it last
     first: str | None = None
     last: str | None = None
     company: str | None = None
@@ -82,3 +83,12 @@ class KeyedRow(msgspec.Struct, frozen=True):
     id: str
     key: str
     fields: Mapping[str, str | None]
+
+
+class HeldAsk(msgspec.Struct, frozen=True):
+    """A question for given rows of one object: those whose `key_field` is one of `keys`."""
+
+    name: str
+    key_field: str
+    keys: tuple[str, ...]
+    fields: tuple[str, ...] = ()

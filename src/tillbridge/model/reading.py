@@ -17,7 +17,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     remote's clock) unless `by` is "completed", which bounds when a sale was
     completed. `ids` asks for exactly those (any number; the client splits them).
     `resume` is the `next` of an earlier page of the same query. `newest_first`
-    turns the order round: a full read, newest history first.
+    turns the order round: a full read, newest history first. `customer` asks for
+    the sales of one customer, and bounds nothing else.
     """
 
     since: datetime | None = None
@@ -26,6 +27,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     ids: tuple[str, ...] | None = None
     resume: str | None = None
     newest_first: bool = False
+    customer: str | None = None
 
 
 class Page(msgspec.Struct, Generic[Row], frozen=True):
@@ -39,6 +41,14 @@ class Page(msgspec.Struct, Generic[Row], frozen=True):
     next: str | None
     high: datetime | None
     server_time: datetime
+
+
+class SaleChild(msgspec.Struct, frozen=True, kw_only=True):
+    """A line or payment, read without its sale: only to learn which sale to look at again."""
+
+    id: str
+    sale_id: str | None  # None: it waits outside of any sale, as a layaway does
+    changed_at: datetime | None = None
 
 
 class TillAccount(msgspec.Struct, frozen=True):

@@ -181,26 +181,31 @@ def lands(sale: Sale) -> bool:
 
 
 def sale_facts(
-    sale: Sale, around: Surroundings, *, history: bool = False, void: SaleVoid | None = None
+    sale: Sale,
+    around: Surroundings,
+    *,
+    history: bool = False,
+    void: SaleVoid | None = None,
+    alone: bool = False,
 ) -> SaleFacts:
-    """Derive everything the field map may read of a sale that lands; `void` is the till's note, if known."""
+    """Derive everything the field map may read of a sale that lands; `void` is the till's note, if known.
+
+    `alone` leaves its lines and payments out, for whoever asks for them apart or not at all.
+    """
     voided = sale.state is SaleState.VOIDED
-    # A voided sale that never told when it was completed stands on the day it was begun.
-    completed_at = sale.completed_at or sale.created_at
-    day = _day(completed_at, sale.store_id, around)
+    day = _day(sale, around)
     tax1, tax2 = cents(sale.tax1), cents(sale.tax2)
     net = NIL if voided else net_sales(sale)
     rate = around.rates.rate(around.currency, day) if around.rates else ONE
     register = around.registers.get(sale.register_id) if sale.register_id else None
     live = _nil if voided else cents
     originals = (line.original_line_id for line in sale.lines if line.original_line_id)
-    lines = _lines(sale, around, day, net, voided=voided)
     return SaleFacts(
         id=sale.id,
         ticket=sale.ticket,
         status="Voided" if voided else "Completed",
         type=sale_type(sale),
-        completed_at=completed_at,
+        completed_at=_completed_at(sale),
         business_date=day,
         currency=around.currency,
         subtotal=live(sale.subtotal),
@@ -223,7 +228,7 @@ def sale_facts(
         void_reason=void.reason if void else None,
         gift_cards_sold=NIL if voided else cents(_put_on(sale, "gift_card") + _cards_priced(sale)),
         deposits=NIL if voided else cents(_put_on(sale, "credit_account")),
-        units=sum((line.quantity for line in lines), ZERO),
+        units=ZERO if voided else sum((line.quantity for line in sale.lines), ZERO),
         register=register,
         channel=channel(sale, register),
         store_code=around.store_code(sale.store_id),
@@ -239,8 +244,8 @@ def sale_facts(
         reference=sale.reference,
         reference_source=sale.reference_source,
         history=history,
-        lines=lines,
-        payments=_payments(sale, around, day, voided=voided),
+        lines=() if alone else line_facts(sale, around),
+        payments=() if alone else payment_facts(sale, around),
     )
 
 
@@ -312,22 +317,28 @@ def _is_goods(line: SaleLine) -> bool:
     return not line.gift_card and (line.product_id is not None or bool(line.subtotal))
 
 
-def _day(moment: datetime, store_id: str, around: Surroundings) -> date:
-    store = around.stores.get(store_id)
+def _completed_at(sale: Sale) -> datetime:
+    # A voided sale that never told when it was completed stands on the day it was begun.
+    return sale.completed_at or sale.created_at
+
+
+def _day(sale: Sale, around: Surroundings) -> date:
+    store = around.stores.get(sale.store_id)
     # A store we have not read yet: its sale waits for it anyway, and comes again with the right day.
-    return business_date(moment, store.time_zone if store else "UTC", around.day_starts_at)
+    return business_date(_completed_at(sale), store.time_zone if store else "UTC", around.day_starts_at)
 
 
 def _ref(kind: RefKind, record_id: str | None) -> Ref | None:
     return Ref(kind, record_id) if record_id else None
 
 
-def _lines(
-    sale: Sale, around: Surroundings, day: date, net: Decimal, *, voided: bool
-) -> tuple[LineFacts, ...]:
+def line_facts(sale: Sale, around: Surroundings) -> tuple[LineFacts, ...]:
+    """Derive a sale's lines, in cents that add up to it."""
     lines = sale.lines
     if not lines:
         return ()
+    voided = sale.state is SaleState.VOIDED
+    day = _day(sale, around)
     amounts: Sequence[tuple[Decimal, ...]]
     if voided:
         amounts = [(NIL,) * 5] * len(lines)
@@ -339,7 +350,9 @@ def _lines(
                     _shares(sale.discount, [line.discount for line in lines]),
                     _shares(sale.tax1 + sale.tax2, [line.tax1 + line.tax2 for line in lines]),
                     _shares(sale.total, [line.total for line in lines]),
-                    distribute(net, [ZERO if x.gift_card else x.total - x.tax1 - x.tax2 for x in lines]),
+                    distribute(
+                        net_sales(sale), [ZERO if x.gift_card else x.total - x.tax1 - x.tax2 for x in lines]
+                    ),
                 ),
                 strict=True,
             )
@@ -395,7 +408,10 @@ def _description(line: SaleLine) -> str | None:
     return line.description or line.note or (None if line.product_id else "Miscellaneous")
 
 
-def _payments(sale: Sale, around: Surroundings, day: date, *, voided: bool) -> tuple[PaymentFacts, ...]:
+def payment_facts(sale: Sale, around: Surroundings) -> tuple[PaymentFacts, ...]:
+    """Derive a sale's payments."""
+    voided = sale.state is SaleState.VOIDED
+    day = _day(sale, around)
     # A void archives the payments and we keep their rows at 0, so that a sale voided under our eyes and one
     # that was voided before we came look the same.
     store_code = around.store_code(sale.store_id)

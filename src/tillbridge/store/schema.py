@@ -41,10 +41,12 @@ record = sa.Table(
     sa.Column("wave", sa.Integer),
     sa.Column("moved_at", sa.Float, nullable=False),
     sa.Column("run", sa.Integer),
+    sa.Column("verified_at", sa.Float),  # when it was last read from the till itself, our clock
     sqlite_with_rowid=False,
 )
 sa.Index("record_crm_id", record.c.crm_id)
 sa.Index("record_parent", record.c.parent, sqlite_where=record.c.parent.isnot(None))
+sa.Index("record_verified", record.c.kind, record.c.verified_at)
 sa.Index("record_unsettled", record.c.state, record.c.kind, sqlite_where=record.c.state != "settled")
 sa.Index("record_wave", record.c.wave, sqlite_where=record.c.wave.isnot(None))
 
@@ -79,6 +81,9 @@ problem = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("first_at", sa.Float, nullable=False),
     sa.Column("last_at", sa.Float, nullable=False),
+    sa.Column("next_at", sa.Float),  # when it is tried again; None: never by itself
+    sa.Column("edit", sa.LargeBinary),  # sealed JSON of the fields that a person has set for this row
+    sa.Column("note", sa.Text),
 )
 sa.Index("problem_thing", problem.c.kind, problem.c.till_id)
 sa.Index("problem_open", problem.c.state, problem.c.cause)
@@ -172,4 +177,76 @@ token = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("sealed", sa.LargeBinary, nullable=False),
     sa.Column("stored_at", sa.Float, nullable=False),
+)
+
+# What a person has decided about a cause, for every record that shares it, now and later.
+remedy = sa.Table(
+    "remedy",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("cause", sa.Text, nullable=False),
+    sa.Column("object", sa.Text, nullable=False),
+    sa.Column("field", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),  # replace, default, leave_out
+    sa.Column("seen", sa.Text),  # the value that is replaced; None: any
+    sa.Column("given", sa.Text),  # what is written instead
+    sa.Column("made_at", sa.Float, nullable=False),
+)
+
+# What the till showed of a sale or customer, packed and sealed, for as long as the configuration says.
+raw = sa.Table(
+    "raw",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("till_id", sa.Text, primary_key=True),
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("seen_at", sa.Float, nullable=False),
+    sa.Column("blob", sa.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+sa.Index("raw_seen_at", raw.c.seen_at)
+
+# Changes that the ordinary feed did not tell: who found them, and what was different.
+missed = sa.Table(
+    "missed",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("till_id", sa.Text, nullable=False),
+    sa.Column("found_by", sa.Text, nullable=False),  # sweep, cross-check, certificate
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("found_at", sa.Float, nullable=False),
+    sa.Column("run", sa.Integer),
+)
+
+# The proof of each day, as it was made.
+certificate = sa.Table(
+    "certificate",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("made_at", sa.Float, nullable=False),
+    sa.Column("first", sa.Text),
+    sa.Column("last", sa.Text),
+    sa.Column("differences", sa.Integer, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),  # JSON: cells, differences, receipts with reasons
+)
+
+# What people have been told of, so that nobody is told twice. topic: "cause …", "stream sales" and so on.
+notice = sa.Table(
+    "notice",
+    metadata,
+    sa.Column("channel", sa.Text, primary_key=True),  # each one is told by itself
+    sa.Column("topic", sa.Text, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),  # told, digested, gave_up, silent, recovered
+    sa.Column("told_at", sa.Float, nullable=False),
+    sa.Column("count", sa.Integer, nullable=False),
+)
+
+# When a stream was last polled with success, and how often it is meant to be.
+pulse = sa.Table(
+    "pulse",
+    metadata,
+    sa.Column("stream", sa.Text, primary_key=True),
+    sa.Column("polled_at", sa.Float, nullable=False),
+    sa.Column("interval_seconds", sa.Float, nullable=False),
 )

@@ -56,15 +56,17 @@ class Spool:
             begun = c.execute(sa.select(sa.func.count()).where(_job.c.wave == wave)).scalar()
         return bool(begun)
 
-    def stage(self, connection: sa.Connection, wave: int, sales: list[Sale]) -> None:
-        """Store one page of sales for a wave."""
+    def stage(self, connection: sa.Connection, wave: int, sales: list[Sale]) -> tuple[bytes, str]:
+        """Store one page of sales for a wave; return it as it is stored, packed and sealed, and for where."""
         page = connection.execute(
             sa.select(sa.func.coalesce(sa.func.max(_spool.c.page), 0) + 1).where(_spool.c.wave == wave)
         ).scalar()
         assert page is not None
         packed = zlib.compress(_encoder.encode(sales), 1)
-        blob = self._vault.seal(packed, f"spool {wave} {page}")
+        place = f"spool {wave} {page}"
+        blob = self._vault.seal(packed, place)
         connection.execute(sa.insert(_spool).values(wave=wave, page=page, sales=len(sales), blob=blob))
+        return blob, place
 
     def pages(self, wave: int) -> Iterator[list[Sale]]:
         """Return the staged sales of a wave, page by page."""

@@ -7,13 +7,14 @@ it before the next network call.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert
 
 from tillbridge.model.clock import Clock
@@ -85,15 +86,39 @@ _KNOWN = [_record.c[name] for name in Known.__struct_fields__]
 def _upsert() -> Any:
     statement = insert(_record)
     new = statement.excluded
-    kept = ("crm_id", "object", "crm_parent", "digest", "parent", "till_stamp", "history")
+    kept = ("crm_id", "object", "crm_parent", "digest", "parent", "till_stamp", "history", "verified_at")
     changes: dict[str, Any] = {name: sa.func.coalesce(new[name], _record.c[name]) for name in kept}
     changes |= {name: new[name] for name in ("state", "reason", "wave", "moved_at", "run")}
     return statement.on_conflict_do_update(index_elements=["kind", "till_id"], set_=changes)
 
 
-_UPSERT = _upsert()
+# Written row by row by the hundred thousand, so as text with places: what a place holds is in its order.
+_WRITTEN = [*Settled.__struct_fields__, "moved_at", "run", "verified_at"]
+_COMPILED = _upsert().compile(dialect=sqlite.dialect(), column_keys=_WRITTEN)
+_UPSERT, _UPSERT_ORDER = str(_COMPILED), tuple(_COMPILED.positiontup or ())
 
 
+def _among(column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """Say that a column is one of `ids`, a JSON list: one statement, however many they are."""
+    ids = sa.func.json_each(sa.bindparam("ids", type_=sa.Text)).table_valued("value")
+    return column.in_(sa.select(ids.c.value))
+
+
+_LINK = (_record.c.till_id, _record.c.crm_id, _record.c.object, _record.c.crm_parent)
+_KNOWN_OF_KIND = sa.select(*_KNOWN).where(_record.c.kind == sa.bindparam("kind"), _among(_record.c.till_id))
+_KNOWN_OF_PARENTS = sa.select(*_KNOWN).where(_among(_record.c.parent))
+_LINKS_OF_KIND = sa.select(*_LINK).where(
+    _record.c.kind == sa.bindparam("kind"), _among(_record.c.till_id), _record.c.crm_id.isnot(None)
+)
+_NEW_IDS = sa.select(schema.alias.c.old_id, schema.alias.c.new_id).where(
+    schema.alias.c.kind == sa.bindparam("kind"), _among(schema.alias.c.old_id)
+)
+
+_SERVED = sa.delete(_waiting).where(
+    *(_waiting.c[name] == sa.bindparam(name) for name in ("kind", "till_id", "field"))
+)
+
+_STILL_EMPTY = "landed; some lookups are empty until what they point to is in the CRM"
 _parent = _record.alias("awaited")
 _AWAITED = (
     sa.select(_waiting.c.sale, _waiting.c.parent_kind, _waiting.c.parent_id)
@@ -104,6 +129,8 @@ _AWAITED = (
     .where(
         _waiting.c.sale.isnot(None),
         sa.or_(_parent.c.state.is_(None), _parent.c.state != "left_out"),
+        # A sale or line may be there and the lookup to it not filled yet (see engine.patches).
+        sa.or_(_parent.c.crm_id.is_(None), _waiting.c.parent_kind == "line"),
     )
 )
 
@@ -122,6 +149,10 @@ class State:
         """Open one short transaction; it commits at the end of the block."""
         with plain_words(self._path), self._engine.begin() as connection:
             yield connection
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._engine.dispose()
 
     def now(self) -> float:
         """Return our own clock's epoch seconds: for people to read, never compared with a remote's."""
@@ -184,39 +215,47 @@ class State:
 
     def known(self, kind: str, ids: Collection[str]) -> dict[str, Known]:
         """Return what we know of these things; unknown ids are absent."""
-        found: dict[str, Known] = {}
+        if not ids:
+            return {}
         with self.begin() as c:
-            for part in _parts(ids):
-                rows = c.execute(
-                    sa.select(*_KNOWN).where(_record.c.kind == kind, _record.c.till_id.in_(part))
-                )
-                found.update((row.till_id, Known(*row)) for row in rows)
-        return found
+            rows = c.execute(_KNOWN_OF_KIND, {"kind": kind, "ids": _listed(ids)}).all()
+            return {(known := Known(*row)).till_id: known for row in rows}
+
+    def moved_at(self, kind: str, ids: Collection[str]) -> dict[str, float]:
+        """Return when each of these things last took a new standing, our clock."""
+        if not ids:
+            return {}
+        statement = sa.select(_record.c.till_id, _record.c.moved_at)
+        with self.begin() as c:
+            rows = c.execute(
+                statement.where(_record.c.kind == kind, _among(_record.c.till_id)), {"ids": _listed(ids)}
+            )
+            return {row.till_id: row.moved_at for row in rows}
 
     def children(self, sales: Collection[str]) -> dict[tuple[str, str], Known]:
         """Return the lines and payments that we know of these sales, by (kind, id)."""
-        found: dict[tuple[str, str], Known] = {}
+        if not sales:
+            return {}
         with self.begin() as c:
-            for part in _parts(sales):
-                rows = c.execute(sa.select(*_KNOWN).where(_record.c.parent.in_(part)))
-                found.update(((row.kind, row.till_id), Known(*row)) for row in rows)
-        return found
+            rows = c.execute(_KNOWN_OF_PARENTS, {"ids": _listed(sales)}).all()
+            return {((known := Known(*row)).kind, known.till_id): known for row in rows}
 
     def links(self, kind: str, ids: Collection[str]) -> dict[str, Link]:
         """Return where these things are in the CRM, those with a link. Old ids of merges resolve."""
-        found: dict[str, Link] = {}
+        return self.links_of({kind: ids})[kind]
+
+    def links_of(self, things: Mapping[str, Collection[str]]) -> dict[str, dict[str, Link]]:
+        """Return the links of things of several kinds: by kind, by id."""
         with self.begin() as c:
-            for part in _parts(ids):
-                found.update(self._links(c, kind, part))
-                if lost := [i for i in part if i not in found]:
-                    aliases = c.execute(
-                        sa.select(schema.alias.c.old_id, schema.alias.c.new_id).where(
-                            schema.alias.c.kind == kind, schema.alias.c.old_id.in_(lost)
-                        )
-                    )
-                    renamed = {row.old_id: row.new_id for row in aliases}
-                    new = self._links(c, kind, list(renamed.values()))
-                    found.update((old, new[now]) for old, now in renamed.items() if now in new)
+            return {kind: self._links_or_new(c, kind, ids) if ids else {} for kind, ids in things.items()}
+
+    def _links_or_new(self, connection: sa.Connection, kind: str, ids: Collection[str]) -> dict[str, Link]:
+        found = self._links(connection, kind, ids)
+        if lost := [i for i in ids if i not in found]:
+            asked = {"kind": kind, "ids": _listed(lost)}
+            renamed = [(old, new) for old, new in connection.execute(_NEW_IDS, asked)]
+            new = self._links(connection, kind, [now for _, now in renamed]) if renamed else {}
+            found.update((old, new[now]) for old, now in renamed if now in new)
         return found
 
     def all_links(self, kind: str) -> dict[str, Link]:
@@ -226,14 +265,9 @@ class State:
             rows = c.execute(sa.select(*columns).where(_record.c.kind == kind, _record.c.crm_id.isnot(None)))
             return {row.till_id: Link(row.crm_id, row.object, row.crm_parent) for row in rows}
 
-    def _links(self, connection: sa.Connection, kind: str, ids: Sequence[str]) -> dict[str, Link]:
-        columns = (_record.c.till_id, _record.c.crm_id, _record.c.object, _record.c.crm_parent)
-        rows = connection.execute(
-            sa.select(*columns).where(
-                _record.c.kind == kind, _record.c.till_id.in_(ids), _record.c.crm_id.isnot(None)
-            )
-        )
-        return {row.till_id: Link(row.crm_id, row.object, row.crm_parent) for row in rows}
+    def _links(self, connection: sa.Connection, kind: str, ids: Collection[str]) -> dict[str, Link]:
+        rows = connection.execute(_LINKS_OF_KIND, {"kind": kind, "ids": _listed(ids)}).all()
+        return {till_id: Link(*link) for till_id, *link in rows}
 
     def linked_to(self, crm_ids: Collection[str]) -> dict[str, list[str]]:
         """Return the till's customers that are linked to these CRM records."""
@@ -249,14 +283,16 @@ class State:
                     found.setdefault(row.crm_id, []).append(row.till_id)
         return found
 
-    def settle(self, connection: sa.Connection, standings: Collection[Settled]) -> None:
-        """Write new standings of things."""
+    def settle(
+        self, connection: sa.Connection, standings: Collection[Settled], *, verified: bool = True
+    ) -> None:
+        """Write new standings of things. `verified`: they rest on what the till has just shown."""
         if not standings:
             return
-        now, run = self.now(), self.run_id
-        connection.execute(
-            _UPSERT, [{**msgspec.structs.asdict(s), "moved_at": now, "run": run} for s in standings]
-        )
+        now = self.now()
+        more = {"moved_at": now, "run": self.run_id, "verified_at": now if verified else None}
+        rows = [{**msgspec.structs.asdict(s), **more} for s in standings]
+        connection.exec_driver_sql(_UPSERT, [tuple(map(row.__getitem__, _UPSERT_ORDER)) for row in rows])
 
     def count_states(self) -> dict[str, dict[str, int]]:
         """Count the things of each kind by state."""
@@ -270,6 +306,14 @@ class State:
             for kind, state, count in rows:
                 counts.setdefault(kind, {})[state] = count
         return counts
+
+    def staged(self, wave: int) -> list[str]:
+        """Return the sales of a wave that have landed and are not settled yet."""
+        statement = sa.select(_record.c.till_id).where(
+            _record.c.wave == wave, _record.c.kind == "sale", _record.c.state == "staged"
+        )
+        with self.begin() as c:
+            return list(c.execute(statement).scalars())
 
     def in_state(self, kind: str, state: str, limit: int = 1_000) -> list[Known]:
         """Return things of a kind in a state, in the order of their ids."""
@@ -337,6 +381,12 @@ class State:
             .where(_record.c.kind == "sale", _record.c.state == "waiting", _record.c.till_id.not_in(still))
             .values(state="settled", reason=None, moved_at=self.now())
         )
+        # The other way round: a sale of which only a payment was sent again still waits for its customer.
+        connection.execute(
+            sa.update(_record)
+            .where(_record.c.kind == "sale", _record.c.state == "settled", _record.c.till_id.in_(still))
+            .values(state="waiting", reason=_STILL_EMPTY, moved_at=self.now())
+        )
 
     def fillable(self, limit: int) -> list[tuple[Missing, str, str, str]]:
         """Return lookups to a sale or line that came meanwhile: (what, object, own id, parent's id)."""
@@ -356,14 +406,8 @@ class State:
 
     def served(self, connection: sa.Connection, filled: Collection[Missing]) -> None:
         """Forget lookups that wait no more."""
-        for missing in filled:
-            connection.execute(
-                sa.delete(_waiting).where(
-                    _waiting.c.kind == missing.kind,
-                    _waiting.c.till_id == missing.till_id,
-                    _waiting.c.field == missing.field,
-                )
-            )
+        if filled:
+            connection.execute(_SERVED, [msgspec.structs.asdict(missing) for missing in filled])
 
     def missing_of(self, kind: str, till_id: str) -> list[Missing]:
         """Return what one thing waits for; for a sale, what its lines wait for too."""
@@ -387,3 +431,7 @@ def _parts(ids: Collection[str]) -> Iterator[list[str]]:
     items = list(ids)
     for start in range(0, len(items), _IDS_MAX):
         yield items[start : start + _IDS_MAX]
+
+
+def _listed(ids: Collection[str]) -> str:
+    return json.dumps(list(ids))

@@ -20,6 +20,7 @@ import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from hashlib import blake2b
 from operator import attrgetter
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -111,6 +112,7 @@ class FieldMap:
     refs: Mapping[str, RefFacts]
     targets: tuple[str, ...]
     overridden: frozenset[str]  # targets that a configuration names itself
+    lines: Mapping[str, str]  # what the table says: target -> text
     key_of: Callable[[Any], str]
     _plain_targets: tuple[str, ...] = field(repr=False)
     _plain: Callable[[Any], tuple[Value | Ref, ...]] = field(repr=False)
@@ -235,6 +237,7 @@ def _compile(
         refs=refs,
         targets=tuple(target for target in lines if target in targets),
         overridden=frozenset(over) & targets,
+        lines={target: str(text) for target, text in lines.items() if target in targets},
         key_of=_key_of(account, table),
         _plain_targets=tuple(target for target, _ in plain),
         _plain=_attributes([path for _, path in plain]),
@@ -318,7 +321,7 @@ def _getter(text: str, source: type[msgspec.Struct]) -> tuple[str | None, Step]:
     struct: Any = source
     path: list[str] = []
     while True:
-        hints = get_type_hints(struct)
+        hints = _hints(struct)
         if head not in hints:
             raise ValueError(f"there is no {'.'.join([*path, head])!r} to read{_meant(head, hints)}")
         path.append(head)
@@ -331,6 +334,12 @@ def _getter(text: str, source: type[msgspec.Struct]) -> tuple[str | None, Step]:
             raise ValueError(f"{'.'.join(path)!r} has nothing inside it")
         struct = kind
         head, _, rest = rest.partition(".")
+
+
+@cache
+def _hints(struct: Any) -> Mapping[str, Any]:
+    # Reading annotations is slow, and there are as many lines in a map as there are fields.
+    return get_type_hints(struct)
 
 
 def _is_struct(kind: Any) -> bool:

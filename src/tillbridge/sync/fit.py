@@ -60,7 +60,8 @@ def fit(
         elif value is not None:
             kind = type(value)
             if kind is str:
-                fitted[name] = _text(value, field, notes)
+                if field.restricted or field.type == "email" or 0 < field.length < len(value):
+                    fitted[name] = _text(value, field, notes)
             elif kind is Decimal:
                 fitted[name] = _number(value, field, notes)
             elif kind is datetime and field.type == "date":

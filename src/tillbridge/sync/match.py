@@ -208,8 +208,8 @@ def match(person: Person, candidates: Sequence[Candidate], rules: MatchRules = D
     seen: list[Considered] = []
     for rule in rules.order:
         hits = _hits(rule, keys, candidates)
-        if rule == "external_id" and hits:
-            return _by_external_id(hits, person)
+        if rule == "external_id" and (living := [hit for hit in hits if not hit.converted]):
+            return _by_external_id(living, person)
         looked = [_consider(person, hit, rule, crowded=len(hits) > SHARERS_MAX) for hit in hits]
         fit = [each for each in looked if each.text == _FITS]
         if fit:

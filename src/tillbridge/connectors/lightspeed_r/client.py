@@ -39,7 +39,7 @@ from tillbridge.model.errors import (
     SyncError,
     Transient,
 )
-from tillbridge.model.reading import Page, Query, TillAccount
+from tillbridge.model.reading import Page, Query, SaleChild, TillAccount
 from tillbridge.model.records import Customer, Employee, Product, Register, Sale, SaleVoid, Stock, Store
 
 R = TypeVar("R")
@@ -171,20 +171,37 @@ class LightspeedR:
 
     def voids(self, after_id: str | None) -> Iterator[Page[SaleVoid]]:
         """Read void notes newer than `after_id`, newest first. They carry no time that could be asked by."""
-        account_id = self._account()
-        newer = [("saleVoidID", f">,{after_id}")] if after_id is not None else []
-        first = protocol.list_request(account_id, protocol.VOIDS, newer, "-saleVoidID")
-        for page in self._pages([first], 0, first, wire.read_voids):
-            rows = [void for void in page.rows if after_id is None or int(void.id) > int(after_id)]
-            yield Page(rows, page.next, page.high, page.server_time)
-            if len(rows) < len(page.rows):
-                return
+        return self._newer(protocol.VOIDS, after_id, wire.read_voids, lambda void: void.id)
+
+    def lines(self, query: Query) -> Iterator[Page[SaleChild]]:
+        """Read lines without their sales: a line's stamp moves where its sale's need not."""
+        return self._query(protocol.SALE_LINES, query, wire.read_lines)
+
+    def payments(self, after_id: str | None) -> Iterator[Page[SaleChild]]:
+        """Read payments newer than `after_id` without their sales, newest first."""
+        return self._newer(protocol.SALE_PAYMENTS, after_id, wire.read_payments, lambda row: row.id)
 
     def close(self) -> None:
         """Hang up."""
         self._http.close()
 
     # --- pages
+
+    def _newer(
+        self,
+        resource: Resource,
+        after_id: str | None,
+        read: Callable[[bytes], Listing[R]],
+        id_of: Callable[[R], str],
+    ) -> Iterator[Page[R]]:
+        """Read rows whose ids are above one, newest first, down to it."""
+        newer = [(resource.id_field, f">,{after_id}")] if after_id is not None else []
+        first = protocol.list_request(self._account(), resource, newer, f"-{resource.id_field}")
+        for page in self._pages([first], 0, first, read):
+            rows = [row for row in page.rows if after_id is None or int(id_of(row)) > int(after_id)]
+            yield Page(rows, page.next, page.high, page.server_time)
+            if len(rows) < len(page.rows):
+                return
 
     @staticmethod
     def _is_by_stamp(query: Query) -> bool:

@@ -106,6 +106,10 @@ ITEMS = Resource(
 # Shop "0" is the sum of all shops: half of the rows, and none of our business.
 ITEM_SHOPS = Resource("ItemShop", "itemShopID", stamp="timeStamp", fixed=(("shopID", "!=,0"),))
 VOIDS = Resource("SaleVoid", "saleVoidID")
+# Read alone, to learn of children that did not move their sale's stamp (fact sheet A12). A payment's body
+# carries no stamp; its ids grow.
+SALE_LINES = Resource("SaleLine", "saleLineID", stamp="timeStamp")
+SALE_PAYMENTS = Resource("SalePayment", "salePaymentID", fixed=(ARCHIVED_TOO,))
 SHOPS = Resource("Shop", "shopID", (Relation("TaxCategory"),), fixed=(ARCHIVED_TOO,))
 REGISTERS = Resource("Register", "registerID", fixed=(ARCHIVED_TOO,))
 EMPLOYEES = Resource("Employee", "employeeID", fixed=(ARCHIVED_TOO,))
@@ -176,6 +180,8 @@ def query_requests(
             if batch
         ]
     by_id = f"-{resource.id_field}" if query.newest_first else resource.id_field
+    if query.customer is not None:
+        return [list_request(account_id, resource, [("customerID", query.customer)], by_id)]
     if query.since is None and query.until is None:
         return [list_request(account_id, resource, sort=by_id)]
     if query.by == "completed":

@@ -222,6 +222,22 @@ class WireSale(Wire):
     sale_notes: WireSaleNotes | str | None = msgspec.field(name="SaleNotes", default=None)
 
 
+class WireLineAlone(Wire):
+    """A SaleLine read without its sale."""
+
+    sale_line_id: str
+    sale_id: str | None = None
+    time_stamp: str | None = None
+
+
+class WirePaymentAlone(Wire):
+    """A SalePayment read without its sale; its body carries no timeStamp."""
+
+    sale_payment_id: str
+    sale_id: str | None = None
+    create_time: str | None = None
+
+
 class WireVoid(Wire):
     """A SaleVoid."""
 

@@ -33,11 +33,13 @@ from tillbridge.connectors.lightspeed_r.shapes import (
     WireItemShop,
     WireItemShops,
     WireLine,
+    WireLineAlone,
     WireLines,
     WireManufacturer,
     WireNamed,
     WireNote,
     WirePayment,
+    WirePaymentAlone,
     WirePayments,
     WirePaymentType,
     WirePhones,
@@ -52,6 +54,7 @@ from tillbridge.connectors.lightspeed_r.shapes import (
     decoded,
     many,
 )
+from tillbridge.model.reading import SaleChild
 from tillbridge.model.records import (
     Address,
     Customer,
@@ -318,6 +321,18 @@ def _void(wire: WireVoid) -> SaleVoid:
     )
 
 
+def _line_alone(wire: WireLineAlone) -> SaleChild:
+    return SaleChild(
+        id=wire.sale_line_id, sale_id=reference(wire.sale_id), changed_at=moment(wire.time_stamp)
+    )
+
+
+def _payment_alone(wire: WirePaymentAlone) -> SaleChild:
+    return SaleChild(
+        id=wire.sale_payment_id, sale_id=reference(wire.sale_id), changed_at=moment(wire.create_time)
+    )
+
+
 def _customer(wire: WireCustomer) -> Customer:
     contact = wire.contact if isinstance(wire.contact, WireContact) else WireContact()
     kind = wire.customer_type
@@ -498,6 +513,8 @@ def _employee(wire: WireEmployee) -> Employee:
 
 _SALES = Reader("Sale", WireSale)
 _VOIDS = Reader("SaleVoid", WireVoid)
+_LINES = Reader("SaleLine", WireLineAlone)
+_PAYMENTS = Reader("SalePayment", WirePaymentAlone)
 _CUSTOMERS = Reader("Customer", WireCustomer)
 _ITEMS = Reader("Item", WireItem)
 _ITEM_SHOPS = Reader("ItemShop", WireItemShop)
@@ -530,6 +547,16 @@ def read_sales_by_time_stamp(body: bytes) -> Listing[Sale]:
 def read_voids(body: bytes) -> Listing[SaleVoid]:
     """Read a page of void notes."""
     return _listing(_VOIDS, body, _void, lambda row: row.create_time)
+
+
+def read_lines(body: bytes) -> Listing[SaleChild]:
+    """Read a page of lines without their sales."""
+    return _listing(_LINES, body, _line_alone, lambda row: row.time_stamp)
+
+
+def read_payments(body: bytes) -> Listing[SaleChild]:
+    """Read a page of payments without their sales."""
+    return _listing(_PAYMENTS, body, _payment_alone, lambda row: row.create_time)
 
 
 def read_customers(body: bytes) -> Listing[Customer]:

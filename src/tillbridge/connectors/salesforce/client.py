@@ -52,6 +52,10 @@ CHUNK_ROWS = 2_000
 
 _JSON = {"Content-Type": "application/json"}
 _COUNT = re.compile(r"^\s*SELECT\s+COUNT\(\s*\)\s", re.IGNORECASE)
+_PERSON_TYPES = (
+    "SELECT DeveloperName FROM RecordType "
+    "WHERE SobjectType = 'Account' AND IsPersonType = true AND IsActive = true"
+)
 _SETS = "SELECT Id FROM PermissionSet WHERE Name = '{name}'"
 _ASSIGNMENTS = (
     "SELECT Id FROM PermissionSetAssignment WHERE AssigneeId = '{user}' AND PermissionSetId = '{set}'"
@@ -429,6 +433,10 @@ class SalesforceClient:
         except msgspec.DecodeError:
             raise protocol.unreadable("a deployment") from None
 
+    def person_record_types(self) -> list[str]:
+        """Return the names of the org's record types for people, which not every org calls PersonAccount."""
+        return [str(row["DeveloperName"]) for page in self.query(_PERSON_TYPES) for row in page]
+
     def assign_permission_set(self, name: str) -> bool:
         """Give the connected user a permission set; False when they had it already. Up to three calls."""
         user = self.org().user_id
@@ -451,6 +459,12 @@ class SalesforceClient:
                 raise
             return False
         return True
+
+    def has_permission_set(self, name: str) -> bool:
+        """Say whether the connected user holds a permission set that the org has. Two calls."""
+        sets = self._ids(_SETS.format(name=_quoted(name)))
+        user = _quoted(self.org().user_id)
+        return bool(sets and self._ids(_ASSIGNMENTS.format(user=user, set=_quoted(sets[0]))))
 
     def _ids(self, text: str) -> list[str]:
         return [str(row["Id"]) for page in self.query(text) for row in page]

@@ -11,10 +11,11 @@ zip says whether an org already has this package.
 
 from __future__ import annotations
 
+import copy
 import io
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,10 +92,22 @@ def package_folder() -> Path:
     raise PackageError(str(candidates[0]), "the Salesforce package is missing from this installation")
 
 
-def build_zip(folder: Path, *, person_accounts: bool, api_version: str = API_VERSION) -> bytes:
-    """Return the package as a zip in metadata format; without person accounts, what needs them stays out."""
+def build_zip(
+    folder: Path,
+    *,
+    person_accounts: bool,
+    person_record_types: Sequence[str] = (PERSON_ACCOUNT,),
+    api_version: str = API_VERSION,
+) -> bytes:
+    """Return the package as a zip in metadata format; without person accounts, what needs them stays out.
+
+    `person_record_types` are the org's own names: an org may have renamed the one it was born with, or
+    have several, and a permission set that names one it does not have is refused.
+    """
+    names = person_record_types if person_accounts else ()
     components = sorted(
-        _components(folder / SOURCE_ROOT, person_accounts=person_accounts), key=lambda c: c.path
+        _components(folder / SOURCE_ROOT, person_accounts=person_accounts, record_types=names),
+        key=lambda c: c.path,
     )
     if not components:
         raise PackageError(str(folder), "holds no components")
@@ -118,7 +131,7 @@ def _entry(path: str) -> zipfile.ZipInfo:
     return entry
 
 
-def _components(root: Path, *, person_accounts: bool) -> Iterator[Component]:
+def _components(root: Path, *, person_accounts: bool, record_types: Sequence[str]) -> Iterator[Component]:
     if not root.is_dir():
         raise PackageError(str(root), "there is no package source")
     for folder in sorted(p for p in root.iterdir() if p.is_dir()):
@@ -127,7 +140,7 @@ def _components(root: Path, *, person_accounts: bool) -> Iterator[Component]:
         elif folder.name in TYPES:
             for path in sorted(folder.rglob(f"*{SOURCE_SUFFIX}")):
                 if person_accounts or not path.name.startswith(f"{PERSON_ACCOUNT}-"):
-                    yield _plain(root, folder.name, path, person_accounts=person_accounts)
+                    yield _plain(root, folder.name, path, record_types)
         else:
             raise PackageError(str(folder), "is no metadata folder that this version knows")
 
@@ -152,22 +165,29 @@ def _object(folder: Path) -> Component:
     return Component(f"objects/{folder.name}.object", _render(root), tuple(members))
 
 
-def _plain(root: Path, folder: str, path: Path, *, person_accounts: bool) -> Component:
+def _plain(root: Path, folder: str, path: Path, record_types: Sequence[str]) -> Component:
     """Rename a file that has the same content in both formats."""
     relative = path.relative_to(root / folder).as_posix().removesuffix(SOURCE_SUFFIX)
     name = relative.rsplit(".", 1)[0]
     element = _read(path)
-    if folder == "permissionsets" and not person_accounts:
-        _forget_person_record_types(element)
+    if folder == "permissionsets":
+        _name_person_record_types(element, record_types)
     if folder in FOLDERED and "/" not in relative:  # the folder itself has no type suffix in metadata format
         return Component(f"{folder}/{name}{SOURCE_SUFFIX}", _render(element), ((TYPES[folder], name),))
     return Component(f"{folder}/{relative}", _render(element), ((TYPES[folder], name),))
 
 
-def _forget_person_record_types(permission_set: ET.Element) -> None:
+def _name_person_record_types(permission_set: ET.Element, record_types: Sequence[str]) -> None:
+    """Put the org's own person record types where the source names the one that every org is born with."""
     for entry in permission_set.findall(f"{{{NAMESPACE}}}recordTypeVisibilities"):
-        if entry.findtext(f"{{{NAMESPACE}}}recordType", "").startswith(f"{PERSON_ACCOUNT}."):
-            permission_set.remove(entry)
+        if not entry.findtext(f"{{{NAMESPACE}}}recordType", "").startswith(f"{PERSON_ACCOUNT}."):
+            continue
+        place = list(permission_set).index(entry)
+        permission_set.remove(entry)
+        for name in sorted(record_types, reverse=True):
+            own = copy.deepcopy(entry)
+            own.find(f"{{{NAMESPACE}}}recordType").text = f"{PERSON_ACCOUNT}.{name}"  # type: ignore[union-attr]
+            permission_set.insert(place, own)
 
 
 def _package_xml(components: list[Component], api_version: str) -> bytes:

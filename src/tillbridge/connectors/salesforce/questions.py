@@ -16,7 +16,15 @@ from decimal import Decimal
 from itertools import islice
 from typing import Literal, NamedTuple, Protocol
 
-from tillbridge.model.answers import CrmPersonRow, CrmProduct, CrmSaleSum, CrmTenderSum, CrmTotals, KeyedRow
+from tillbridge.model.answers import (
+    CrmPersonRow,
+    CrmProduct,
+    CrmSaleSum,
+    CrmTenderSum,
+    CrmTotals,
+    HeldAsk,
+    KeyedRow,
+)
 from tillbridge.model.errors import BadRequest
 from tillbridge.model.writing import ObjectFacts
 
@@ -31,6 +39,9 @@ _NUMBERS_MAX = 100
 
 # An aggregate query answers at most 2,000 groups (fact sheet: SOQL limits); ask for half of it at a time.
 _GROUPS_SAFE = 1_000
+
+# So many queries go in one composite call (fact sheet Salesforce: composite limits).
+_TOGETHER = 5
 
 _SKU_FIELDS = ("ProductCode", "StockKeepingUnit")
 _ITEM_KEY = "Lightspeed_Item_Key__c"
@@ -139,11 +150,12 @@ class Questions:
     def days(self, prefix: str) -> tuple[date, date, int] | None:
         """Return first and last business day of a till account's sales, and their count; None without any."""
         rows = self._some(
-            "SELECT MIN(Business_Date__c) first, MAX(Business_Date__c) last, COUNT(Id) n "
+            # FIRST and LAST are reserved words of SOQL and cannot name a column (SOQL reference, reserved words).
+            "SELECT MIN(Business_Date__c) earliest, MAX(Business_Date__c) latest, COUNT(Id) n "
             "FROM Sales_Transaction__c "
             f"WHERE Transaction_Key__c LIKE '{_like(prefix)}-S%'"
         )
-        first, last = (rows[0].get("first"), rows[0].get("last")) if rows else (None, None)
+        first, last = (rows[0].get("earliest"), rows[0].get("latest")) if rows else (None, None)
         if not first or not last:
             return None
         return date.fromisoformat(first[:10]), date.fromisoformat(last[:10]), int(rows[0]["n"] or 0)
@@ -259,6 +271,57 @@ class Questions:
             if key:
                 yield KeyedRow(_id(row), key, {field: row.get(field) for field in more})
 
+    # --- content -----------------------------------------------------------------------------
+
+    def rows_of_days(
+        self, name: str, key_field: str, starts: str, fields: Sequence[str], first: date, last: date
+    ) -> Iterator[dict[str, str | None]]:
+        """Read the rows of these business days whose key begins with `starts`, as text."""
+        text = (
+            f"SELECT {', '.join(dict.fromkeys([key_field, *fields]))} FROM {name} "
+            f"WHERE Business_Date__c >= {first} AND Business_Date__c <= {last} "
+            f"AND {key_field} LIKE '{_like(starts)}%'"
+        )
+        return self._all(text)
+
+    def rows_or_remains(
+        self, name: str, key_path: str, keys: Collection[str], fields: Sequence[str]
+    ) -> Iterator[dict[str, str | None]]:
+        """Read the rows whose `key_path` (a field, or a parent's) is one of these, deleted ones too."""
+        names = ", ".join(dict.fromkeys(["Id", "IsDeleted", key_path, *fields]))
+        for part in _chunks(keys, _IDS_MAX):
+            text = f"SELECT {names} FROM {name} WHERE {key_path} IN ({_quoted(part)})"
+            for page in self._client.query(text, deleted=True):
+                yield from map(_as_text, page)
+
+    # --- the same rows -----------------------------------------------------------------------
+
+    def held(self, asks: Sequence[HeldAsk]) -> list[dict[str, Mapping[str, str | None]]]:
+        """Return what the org holds of given rows, as text: by ask, by key."""
+        found: list[dict[str, Mapping[str, str | None]]] = [{} for _ in asks]
+        todo = [
+            (at, _held_text(ask, part)) for at, ask in enumerate(asks) for part in _chunks(ask.keys, _IDS_MAX)
+        ]
+        for start in range(0, len(todo), _TOGETHER):
+            together = todo[start : start + _TOGETHER]
+            answers = self._client.query_many([text for _, text in together])
+            for (at, _), rows in zip(together, answers, strict=True):
+                field = asks[at].key_field
+                found[at].update((_str(row[field]), _as_text(row)) for row in rows)
+        return found
+
+    def sales_of(self, customers: Collection[str]) -> dict[str, list[str]]:
+        """Return the keys of the sales that carry these customer keys, newest first."""
+        found: dict[str, list[str]] = {}
+        for part in _chunks(customers, _IDS_MAX):
+            text = (
+                "SELECT Transaction_Key__c, Customer_Key__c FROM Sales_Transaction__c "
+                f"WHERE Customer_Key__c IN ({_quoted(part)}) ORDER BY Completed_At__c DESC"
+            )
+            for row in self._some(text):
+                found.setdefault(row["Customer_Key__c"] or "", []).append(row["Transaction_Key__c"] or "")
+        return found
+
     # --- how ---------------------------------------------------------------------------------
 
     def _all(self, text: str) -> Iterator[dict[str, str | None]]:
@@ -342,7 +405,14 @@ class PeopleQuestion:
         self._facts = facts
         self._more = [name for name in more if name in facts.fields]
         names = _PEOPLE[facts.name].all()
-        bookkeeping = ["SystemModstamp", _CUSTOMER_KEY, "IsPersonAccount", "AccountId", "IsConverted"]
+        bookkeeping = [
+            "SystemModstamp",
+            "LastModifiedById",
+            _CUSTOMER_KEY,
+            "IsPersonAccount",
+            "AccountId",
+            "IsConverted",
+        ]
         held = [name for name in (*bookkeeping, *names) if name in facts.fields]
         self._names = list(dict.fromkeys(["Id", *held, *self._more]))
 
@@ -369,6 +439,7 @@ class PeopleQuestion:
             account=row.get("AccountId"),
             converted=row.get("IsConverted") == "true",
             changed_at=datetime.fromisoformat(stamp) if stamp else None,
+            changed_by=row.get("LastModifiedById"),
             first=row.get(names.first),
             last=row.get(names.last),
             company=row.get(names.company) if names.company else None,
@@ -381,6 +452,11 @@ class PeopleQuestion:
             birth_date=date.fromisoformat(born[:10]) if born else None,
             fields={name: value for name in self._more if (value := row.get(name)) is not None},
         )
+
+
+def _held_text(ask: HeldAsk, keys: Collection[str]) -> str:
+    fields = ", ".join(dict.fromkeys(["Id", ask.key_field, *ask.fields]))
+    return f"SELECT {fields} FROM {ask.name} WHERE {ask.key_field} IN ({_quoted(keys)})"
 
 
 def _as_text(row: Mapping[str, object]) -> dict[str, str | None]:

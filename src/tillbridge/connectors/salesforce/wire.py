@@ -9,7 +9,7 @@ No I/O. What a status or an error means is decided in `protocol`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -66,29 +66,33 @@ def timestamp(moment: datetime) -> str:
     """Spell an aware moment as YYYY-MM-DDTHH:MM:SS.mmmZ, which REST, Bulk and SOQL all read."""
     if moment.tzinfo is None:
         raise ValueError("a time without zone cannot be sent")
-    utc = moment.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 def csv_cell(value: object) -> str:
     """Spell one value as a CSV cell; None and "" empty the field."""
-    if value is None or value == "":
-        return CSV_NULL
-    if isinstance(value, str):
-        # A text that happens to read like the null mark would empty the field instead.
-        text = f"{value} " if value == CSV_NULL else value
-        return _plain(text) if "\0" in text or "\r" in text else text
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, datetime):
-        return timestamp(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, int):
-        return str(value)
-    raise TypeError(f"a {type(value).__name__} cannot be a CSV cell")
+    spell = _CELLS.get(type(value))
+    if spell is None:
+        raise TypeError(f"a {type(value).__name__} cannot be a CSV cell")
+    return spell(value)
+
+
+def _text_cell(text: str) -> str:
+    # A text that happens to read like the null mark would empty the field instead.
+    if not text or text == CSV_NULL:
+        return f"{text} " if text else CSV_NULL
+    return _plain(text) if "\0" in text or "\r" in text else text
+
+
+_CELLS: dict[type, Callable[[Any], str]] = {
+    type(None): lambda _: CSV_NULL,
+    str: _text_cell,
+    bool: lambda value: "true" if value else "false",
+    Decimal: "{:f}".format,
+    datetime: timestamp,
+    date: date.isoformat,
+    int: str,
+}
 
 
 def _plain(text: str) -> str:
@@ -107,7 +111,9 @@ def csv_rows(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> It
     for row in rows:
         cells = blank.copy()
         for name, value in row.items():
-            if isinstance(value, KeyRef):
+            if (spell := _CELLS.get(type(value))) is not None:
+                column, cell = name, spell(value)
+            elif isinstance(value, KeyRef):
                 column, cell = f"{value.relationship}.{value.field}", value.key
             else:
                 column, cell = name, csv_cell(value)

@@ -1,0 +1,505 @@
+"""The commands and their options, and the one place where an error becomes a sentence and a status.
+
+Commands import what they need when they run, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, NoReturn, TextIO
+
+import typer
+
+from tillbridge import __version__
+from tillbridge.cli import words
+from tillbridge.cli.desk import Desk
+from tillbridge.cli.screen import Screen
+from tillbridge.model.clock import Clock, SystemClock
+from tillbridge.model.errors import SyncError
+
+_CRASH_FILE = "tillbridge-crash.txt"
+
+# `--sale 1 2 3` reads naturally; the parser wants the option before each value.
+_LISTED = ("--customer", "--sale", "--product")
+
+app = typer.Typer(
+    name="tillbridge",
+    help="Joins a shop's tills to its CRM: Lightspeed Retail and Salesforce, nothing lost, nothing twice.",
+    epilog="Exit status: 0 done; 1 done, but something needs a person; 2 wrong usage or configuration; "
+    "75 out of budget or remote down, try later.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # Plain help is calmer, and there at once.
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+schema = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Tillbridge's objects and fields in the Salesforce org."
+)
+simulate = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Run a simulated system on this machine."
+)
+app.add_typer(schema, name="schema")
+alerts = typer.Typer(no_args_is_help=True, help="Messages to people about what needs them.")
+app.add_typer(simulate, name="simulate")
+app.add_typer(alerts, name="alerts")
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--home",
+        metavar="DIR",
+        help="The home directory, which holds tillbridge.toml and the state. Default: TILLBRIDGE_HOME, "
+        "this directory, or ~/.tillbridge.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, the rest on stderr.")]
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    out: TextIO | None = None,
+    err: TextIO | None = None,
+    env: Mapping[str, str] = os.environ,
+    clock: Clock | None = None,
+    pause: Callable[[float], None] | None = None,
+) -> int:
+    """Run one command line and return its exit status. Tests hand in streams, a clock and a way to wait."""
+    screen = Screen(out or sys.stdout, err or sys.stderr)
+    desk = Desk(screen, env, clock or SystemClock())
+    if pause is not None:
+        desk.pause = pause
+    try:
+        with _ended_politely():
+            status = _run(argv, desk)
+    except KeyboardInterrupt:
+        status = words.INTERRUPTED
+    if status == words.INTERRUPTED:
+        screen.note("Stopped. Nothing was lost: run the same command again to go on.")
+    return status
+
+
+def _run(argv: Sequence[str], desk: Desk) -> int:
+    command = typer.main.get_command(app)
+    try:
+        status = command.main(_spread(argv), prog_name="tillbridge", standalone_mode=False, obj=desk)
+    except typer.TyperException as error:
+        _show_usage(error, desk)
+        return words.WRONG
+    except (SyncError, OSError) as error:
+        told = words.tell(error)
+        for line in told.lines:
+            desk.screen.note(line)
+        return told.status
+    except Exception as error:  # noqa: BLE001  Whatever is left is a bug of ours, and nobody wants its trace.
+        desk.screen.note(_crashed(error, desk))
+        return words.BROKEN
+    return status if isinstance(status, int) else words.DONE
+
+
+def _show_usage(error: Any, desk: Desk) -> None:
+    """Say what is wrong with the command line, on one line."""
+    path = error.ctx.command_path if getattr(error, "ctx", None) else "tillbridge"
+    desk.screen.note(words.sentence(error.format_message()))
+    desk.screen.note(f"`{path} --help` shows what it takes.")
+
+
+class _ended_politely:  # noqa: N801  It reads as a statement.
+    """Let SIGTERM and SIGHUP end a command as Ctrl-C does, so that children and locks are let go."""
+
+    def __enter__(self) -> None:
+        self._before: dict[int, Any] = {}
+        try:
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                self._before[number] = signal.signal(number, _interrupt)
+        except ValueError:
+            self._before = {}  # Not the main thread: its owner deals with signals.
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _crashed(error: Exception, desk: Desk) -> str:
+    """Keep the trace of a bug where a person finds it: places only, since messages may name people."""
+    import tempfile
+    import traceback
+
+    trace = error
+    lines = [f"Tillbridge {__version__}, Python {sys.version.split()[0]}, {datetime.now(UTC).isoformat()}"]
+    while trace is not None:
+        lines.append(f"{type(trace).__module__}.{type(trace).__qualname__}")
+        lines += [f"  {f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(trace.__traceback__)]
+        trace = trace.__cause__ or trace.__context__  # type: ignore[assignment]
+    place = (desk.home or Path(tempfile.gettempdir())) / _CRASH_FILE
+    try:
+        place.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    except OSError:
+        kept = f"where it happened could not be written to {place}"
+    else:
+        kept = f"{place} says where it happened, without anyone's data"
+    return (
+        f"Tillbridge made a mistake ({type(error).__name__}) and stopped; nothing was lost. "
+        f"Please report it: {kept}."
+    )
+
+
+def _spread(argv: Sequence[str]) -> list[str]:
+    """Write a listed option before each value: `--sale 1 2,3` becomes `--sale 1 --sale 2 --sale 3`."""
+    if list(argv[:1]) != ["sync"]:
+        return list(argv)
+    spread: list[str] = []
+    option, bare = "", False
+    for word in [*argv, ""]:
+        name, _, value = word.partition("=")
+        if option and name not in _LISTED and word and not word.startswith("-"):
+            spread += _each(option, word)
+            bare = False
+            continue
+        if bare:
+            raise typer.BadParameter(f"{option} wants at least one id behind it.")
+        option = name if name in _LISTED else ""
+        bare = bool(option) and not value
+        spread += _each(option, value) if option else [word] * bool(word)
+    return spread
+
+
+def _each(option: str, values: str) -> list[str]:
+    return [part for value in values.split(",") if value.strip() for part in (option, value.strip())]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tillbridge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """Hold the options of all commands."""
+
+
+def _desk(context: typer.Context, *, as_json: bool = False) -> Desk:
+    from tillbridge import logs
+
+    desk: Desk = context.obj
+    logs.configure(None, desk.env)
+    desk.screen.only_json(as_json)
+    return desk
+
+
+def _at_home(context: typer.Context, home: Path | None, *, as_json: bool = False) -> tuple[Desk, Path]:
+    from tillbridge import logs
+
+    desk = _desk(context, as_json=as_json)
+    found = desk.find_home(home)
+    logs.configure(found, desk.env)
+    return desk, found
+
+
+# --- setting up ----------------------------------------------------------------------------------
+
+
+@app.command(short_help="Make a home directory: configuration, key, state.")
+def init(
+    context: typer.Context,
+    home: HomeOption = None,
+    account_id: Annotated[str, typer.Option(help="The Lightspeed account's number.")] = "",
+    lightspeed_client_id: Annotated[str, typer.Option(help="The Lightspeed API client's id.")] = "",
+    salesforce_client_id: Annotated[str, typer.Option(help="The Salesforce app's consumer key.")] = "",
+    username: Annotated[str, typer.Option(help="The Salesforce integration user's name.")] = "",
+    login_url: Annotated[str, typer.Option(help="Where Salesforce logs us in.")] = "",
+    model: Annotated[
+        str, typer.Option(help="What a new customer becomes: person_account, contact or lead.")
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Make a home directory: a configuration to fill in, a key, the state file. Overwrites nothing."""
+    from tillbridge.cli.setup import Answers, make_home
+
+    desk = _desk(context, as_json=as_json)
+    answers = Answers(account_id, lightspeed_client_id, salesforce_client_id, username, login_url, model)
+    raise typer.Exit(make_home(desk, desk.new_home(home), answers, as_json=as_json))
+
+
+@schema.command("deploy", short_help="Install the package, and assign its permission set.")
+def schema_deploy(
+    context: typer.Context,
+    home: HomeOption = None,
+    check_only: Annotated[bool, typer.Option("--check-only", help="Try it out; change nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Install Tillbridge's package into the org and assign its permission set. Can be run again."""
+    from tillbridge.cli.setup import deploy
+
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(deploy(desk, found, check_only=check_only, as_json=as_json))
+
+
+@app.command(short_help="Check both sides, and say what to put right.")
+def doctor(context: typer.Context, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Check configuration, logins, rights, fields, limits and clocks, and say what to do."""
+    from tillbridge.cli.doctor import examine
+
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(examine(desk, found, as_json=as_json))
+
+
+# --- runs ----------------------------------------------------------------------------------------
+
+
+@app.command(short_help="Load the whole history, or go on with it.")
+def backfill(
+    context: typer.Context,
+    home: HomeOption = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Compare everything once more, from the start.")
+    ] = False,
+    newest_first: Annotated[
+        bool, typer.Option("--newest-first", help="Load the newest history first.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Load the whole history, or go on where the last backfill was stopped."""
+    from tillbridge.cli.runs import run_backfill
+
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(run_backfill(desk, found, again=again, newest_first=newest_first, as_json=as_json))
+
+
+@app.command(short_help="Carry across what has changed, or exactly these.")
+def sync(
+    context: typer.Context,
+    home: HomeOption = None,
+    customer: Annotated[list[str] | None, typer.Option(metavar="ID…", help="Only these customers.")] = None,
+    sale: Annotated[list[str] | None, typer.Option(metavar="ID…", help="Only these sales.")] = None,
+    product: Annotated[list[str] | None, typer.Option(metavar="ID…", help="Only these products.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Carry across what has changed; with ids, exactly those, and say what happened to each."""
+    from tillbridge.cli.runs import run_forced, run_sync
+
+    wanted = {"customer": customer or [], "product": product or [], "sale": sale or []}
+    for kind, ids in wanted.items():
+        if wrong := [i for i in ids if not i.isdecimal()]:
+            raise typer.BadParameter(f"--{kind} takes Lightspeed's own numbers, not {', '.join(wrong)}.")
+    desk, found = _at_home(context, home, as_json=as_json)
+    if any(wanted.values()):
+        raise typer.Exit(run_forced(desk, found, wanted, as_json=as_json))
+    raise typer.Exit(run_sync(desk, found, as_json=as_json))
+
+
+@app.command(short_help="Prove that both systems agree.")
+def certify(
+    context: typer.Context,
+    home: HomeOption = None,
+    day: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DAY", help="Only this business day.")
+    ] = None,
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DAY", help="From this business day on.")
+    ] = None,
+    content: Annotated[
+        bool, typer.Option("--content", help="Compare every field, not only sums. A single day always does.")
+    ] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Send again what differs, and compare once more.")
+    ] = False,
+    listed: Annotated[bool, typer.Option("--list", help="Show the certificates that are kept.")] = False,
+    shown: Annotated[
+        int | None, typer.Option("--show", metavar="NUMBER", help="Show one of them as it was made.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Prove that both systems agree, per store, business day and currency; name what differs, and why.
+
+    The result is kept. Exit status 1: differences remain. --repair deletes nothing: receipts that only
+    Salesforce has are listed.
+    """
+    from tillbridge.cli.proof import Asked, list_certificates, run_certify, show_certificate
+
+    if day is not None and since is not None:
+        raise typer.BadParameter("--day and --since do not go together.")
+    if (listed or shown is not None) and (
+        day or since or content or repair or (listed and shown is not None)
+    ):
+        raise typer.BadParameter("--list and --show only look; they go with no other option.")
+    desk, found = _at_home(context, home, as_json=as_json)
+    if listed:
+        raise typer.Exit(list_certificates(desk, found, as_json=as_json))
+    if shown is not None:
+        raise typer.Exit(show_certificate(desk, found, shown, as_json=as_json))
+    asked = Asked(_date(day or since), _date(day), content or None, repair)
+    raise typer.Exit(run_certify(desk, found, asked, as_json=as_json))
+
+
+@app.command(short_help="Look at a receipt as it was read, or send it again.")
+def replay(
+    context: typer.Context,
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="sale.")],
+    till_id: Annotated[str, typer.Argument(metavar="ID", help="The till's own number.")],
+    home: HomeOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be sent beside what Salesforce holds.")
+    ] = False,
+    mapping: Annotated[
+        str, typer.Option(help="With --dry-run: the field map of now, or of then, when it was last sent.")
+    ] = "now",
+    at: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"],
+            metavar="TIME",
+            help="With --dry-run: the receipt as the till showed it then (UTC).",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look at a receipt as the till showed it, beside what Salesforce holds; or read it again and send it.
+
+    Without --dry-run the till is read again, so that nothing stale is written. With it the exit status is 0
+    whether or not something differs: it is a question. 1: nothing is kept of that receipt.
+    """
+    from tillbridge.cli.replay import look, send
+
+    if kind != "sale":
+        raise typer.BadParameter(f"KIND is sale, not {kind}.")
+    if not till_id.isdecimal():
+        raise typer.BadParameter(f"ID is Lightspeed's own number, not {till_id}.")
+    if mapping not in {"now", "then"}:
+        raise typer.BadParameter(f"--mapping is now or then, not {mapping}.")
+    if not dry_run and (mapping == "then" or at is not None):
+        raise typer.BadParameter(
+            "--mapping then and --at only look: add --dry-run. What is sent is always read again."
+        )
+    desk, found = _at_home(context, home, as_json=as_json)
+    if not dry_run:
+        raise typer.Exit(send(desk, found, till_id, as_json=as_json))
+    moment = at.replace(tzinfo=UTC) if at else None
+    raise typer.Exit(look(desk, found, till_id, mapping, moment, as_json=as_json))
+
+
+def _date(moment: datetime | None) -> date | None:
+    return moment.date() if moment else None
+
+
+@app.command(short_help="Rebuild lost links from Salesforce.")
+def relink(context: typer.Context, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Rebuild the links from Salesforce after the state file was lost.
+
+    Lightspeed's newest refresh token was lost with it: authorise Tillbridge there again first, and put the
+    new token into tillbridge.toml. Then run relink, and after it backfill, which compares everything once.
+    """
+    from tillbridge.cli.runs import run_relink
+
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(run_relink(desk, found, as_json=as_json))
+
+
+# --- looking -------------------------------------------------------------------------------------
+
+
+@app.command(short_help="Show where everything stands.")
+def status(context: typer.Context, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Show where everything stands: counts, problems with advice, who waits for whom, the last runs."""
+    from tillbridge.cli.status import show_status
+
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(show_status(desk, found, as_json=as_json))
+
+
+@app.command(short_help="Tell everything about one record.")
+def explain(
+    context: typer.Context,
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND", help="store, employee, product, stock, customer, sale, line or payment."
+        ),
+    ],
+    till_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The till's own number; stock: PRODUCT-STORE.")
+    ],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell everything about one record: where it stands and why, its CRM id, what it waits for."""
+    from tillbridge.cli.explain import KINDS, show_record
+
+    if kind not in KINDS:
+        raise typer.BadParameter(f"KIND is one of {', '.join(KINDS)}, not {kind}.")
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(show_record(desk, found, kind, till_id, as_json=as_json))
+
+
+@alerts.command("test")
+def alerts_test(context: typer.Context, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Send one test message over every configured channel, and say which did not take it."""
+    from tillbridge.cli.alerts import run_test
+
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(run_test(desk, found, as_json=as_json))
+
+
+# --- rehearsing ----------------------------------------------------------------------------------
+
+
+@app.command(short_help="See it all against two simulated systems.")
+def demo(
+    context: typer.Context,
+    home: HomeOption = None,
+    customers: Annotated[int, typer.Option(min=10, help="Customers of the made-up jeweller.")] = 2_000,
+    sales: Annotated[int, typer.Option(min=10, help="Sales of the last two years.")] = 5_000,
+    shops: Annotated[int, typer.Option(min=1, max=20, help="Shops.")] = 3,
+    seed: Annotated[int, typer.Option(help="Another seed, another jeweller.")] = 1,
+    model: Annotated[
+        str, typer.Option(help="What a new customer becomes: person_account, contact or lead.")
+    ] = "person_account",
+    keep: Annotated[bool, typer.Option("--keep", help="Go on selling and syncing until Ctrl-C.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the whole thing against two simulated systems: load history, open for business, prove it."""
+    from tillbridge.cli.demo import MODELS, run_demo
+    from tillbridge.rehearsal import World
+
+    if model not in MODELS:
+        raise typer.BadParameter(f"--model is one of {', '.join(MODELS)}, not {model}.")
+    desk = _desk(context, as_json=as_json)
+    world = World(shops=shops, customers=customers, sales=sales, seed=seed, model=model)
+    raise typer.Exit(run_demo(desk, home, world, keep=keep, as_json=as_json))
+
+
+# Everything behind the name belongs to the simulator, its --help too.
+_PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+@simulate.command("lightspeed", context_settings=_PASSED_ON, add_help_option=False)
+def simulate_lightspeed(context: typer.Context) -> None:
+    """Run a simulated Lightspeed R-Series account; --help shows its options."""
+    from tillbridge.simulators.lightspeed.__main__ import main
+
+    raise typer.Exit(main(context.args))
+
+
+@simulate.command("salesforce", context_settings=_PASSED_ON, add_help_option=False)
+def simulate_salesforce(context: typer.Context) -> None:
+    """Run a simulated Salesforce org; --help shows its options."""
+    from tillbridge.simulators.salesforce.__main__ import main
+
+    raise typer.Exit(main(context.args))

@@ -1,0 +1,185 @@
+"""What every command is handed: where to write, which clock, which home directory, and how a run is noted.
+
+Time and streams arrive as arguments, so that the tests and the demo can hand in
+their own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tillbridge.cli import words
+from tillbridge.cli.screen import Screen
+from tillbridge.model.clock import Clock, SystemClock
+from tillbridge.model.errors import ConfigurationInvalid, LimitReached, SyncError, Transient
+
+if TYPE_CHECKING:
+    from tillbridge.engine.connection import Progress
+    from tillbridge.store.journal import Journal
+    from tillbridge.store.people import People
+    from tillbridge.store.state import State
+    from tillbridge.wiring import Parts
+
+CONFIG_FILE = "tillbridge.toml"
+_USAGE = "crm_usage"
+
+
+@dataclass(slots=True)
+class Desk:
+    """One command's surroundings. `pause` is how the demo waits for people to read."""
+
+    screen: Screen
+    env: Mapping[str, str]
+    clock: Clock = field(default_factory=SystemClock)
+    pause: Callable[[float], None] = time.sleep
+    home: Path | None = None  # the one in use, for whoever writes down a crash
+
+    def find_home(self, option: Path | None) -> Path:
+        """Return the home directory that this command works in. Raises ConfigurationInvalid."""
+        self.home = _home(option, self.env)
+        return self.home
+
+    def new_home(self, option: Path | None) -> Path:
+        """Return the directory that `init` is to make."""
+        named = option or (Path(self.env["TILLBRIDGE_HOME"]) if self.env.get("TILLBRIDGE_HOME") else None)
+        self.home = (named or Path.home() / ".tillbridge").expanduser()
+        return self.home
+
+
+def _home(option: Path | None, env: Mapping[str, str]) -> Path:
+    if option is not None:
+        return _with_config(option.expanduser(), "--home")
+    if named := env.get("TILLBRIDGE_HOME"):
+        return _with_config(Path(named).expanduser(), "TILLBRIDGE_HOME")
+    own = Path.home() / ".tillbridge"
+    for candidate in (Path.cwd(), own):
+        if (candidate / CONFIG_FILE).is_file():
+            return candidate
+    reason = (
+        f"neither this directory nor {own} holds {CONFIG_FILE}; name the home directory with --home or "
+        "TILLBRIDGE_HOME, or make one with `tillbridge init`"
+    )
+    raise ConfigurationInvalid([("--home", reason)])
+
+
+def _with_config(home: Path, where: str) -> Path:
+    if not (home / CONFIG_FILE).is_file():
+        raise ConfigurationInvalid(
+            [(where, f"{home} holds no {CONFIG_FILE}; `tillbridge init --home {home}` makes one")]
+        )
+    return home
+
+
+@contextmanager
+def open_parts(desk: Desk, home: Path, progress: Progress, *, history: bool) -> Iterator[Parts]:
+    """Open a home directory for a run that writes: nobody else may, as long as the block lasts."""
+    from tillbridge.wiring import alone, open_home
+
+    with alone(home):
+        parts = open_home(home, clock=desk.clock, progress=progress, history=history, env=desk.env)
+        try:
+            yield parts
+        finally:
+            parts.close()
+
+
+@contextmanager
+def open_books(desk: Desk, home: Path) -> Iterator[tuple[State, Journal, People]]:
+    """Open what a home directory remembers, to look into it; no remote is asked."""
+    from tillbridge.secrets import open_vault
+    from tillbridge.store.journal import Journal
+    from tillbridge.store.people import People
+    from tillbridge.wiring import open_state
+
+    state = open_state(home, desk.clock)
+    try:
+        vault = open_vault(home, desk.env)
+        yield state, Journal(state, vault), People(state, vault)
+    finally:
+        state.close()
+
+
+@contextmanager
+def noted(parts: Parts, job: str) -> Iterator[Counter[str]]:
+    """Write a run down: what it counted, how it ended, the calls it spent."""
+    from tillbridge.logs import logger
+
+    log = logger()
+    run = parts.journal.start(job)
+    till, crm = parts.till.calls, parts.crm.calls
+    counts: Counter[str] = Counter()
+    outcome = "broken"
+    log.info("run started", run=run, job=job)
+    try:
+        yield counts
+        outcome = "done"
+    except BaseException as error:
+        outcome = _outcome(error)
+        raise
+    finally:
+        spent = parts.till.calls - till, parts.crm.calls - crm
+        parts.journal.end(run, outcome, counts, *spent)
+        _keep_usage(parts)
+        calls = {"till": spent[0], "crm": spent[1]}
+        log.info("run ended", run=run, job=job, outcome=outcome, calls=calls, counts=dict(counts))
+        if outcome != "stopped":
+            _tell_people(parts)
+
+
+def _tell_people(parts: Parts) -> None:
+    """Send what people are to hear of. An alert that fails is no reason for a run to fail."""
+    from tillbridge import alerts
+    from tillbridge.logs import logger
+
+    try:
+        told = alerts.tell(parts, parts.clock.now())
+    except (SyncError, OSError) as error:
+        told = alerts.Told(failed=(str(error),))
+    if told.sent or told.failed:
+        logger().info("people told", sent=told.sent, failed=len(told.failed))
+    if told.failed:
+        reasons = "; ".join(sentence.rstrip(".") for sentence in told.failed)
+        parts.progress.say(
+            f"An alert could not be sent, and is sent again at the end of the next run: {reasons}."
+        )
+
+
+def _outcome(error: BaseException) -> str:
+    match error:
+        case LimitReached():
+            return "limit"
+        case Transient():
+            return "remote_down"
+        case SyncError():
+            return "halted"
+        case KeyboardInterrupt():
+            return "stopped"
+    return "broken"
+
+
+def _keep_usage(parts: Parts) -> None:
+    usage = parts.crm.usage()
+    if usage is not None:
+        seen = {"used": usage.used, "allowed": usage.allowed, "seen_at": parts.state.now()}
+        with parts.state.begin() as c:
+            parts.state.keep(c, _USAGE, seen)
+
+
+def open_ends(parts: Parts) -> dict[str, int]:
+    """Count what needs a person. People and products in review are ordinary and need no hurry."""
+    states = parts.state.count_states()
+    return {
+        "problems": parts.journal.count_open(),
+        "conflicts": sum(by_state.get("conflict", 0) for by_state in states.values()),
+    }
+
+
+def status_of(ends: Mapping[str, int]) -> int:
+    """Return the exit status of a run that went through."""
+    return words.NEEDS_PERSON if any(ends.values()) else words.DONE

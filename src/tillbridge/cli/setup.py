@@ -1,0 +1,225 @@
+"""`init` and `schema deploy`: what is done once, and can be done again without harm."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tillbridge.cli import words
+from tillbridge.cli.desk import CONFIG_FILE, Desk, open_parts
+from tillbridge.model.errors import ConfigurationInvalid, Transient
+
+if TYPE_CHECKING:
+    from tillbridge.connectors.salesforce.metadata import DeployStatus
+    from tillbridge.engine.connection import Progress
+    from tillbridge.wiring import Parts
+
+PERMISSION_SET = "Tillbridge_Integration"
+
+# A first look soon, then less often: each look is a call of the org's day.
+_POLL_SECONDS = (1.0, 2.0, 3.0, 5.0, 10.0)
+# A large org's deployment queue moves slowly, but not for hours.
+_DEPLOY_SECONDS_MAX = 3_600.0
+
+_MODELS = ("person_account", "contact", "lead")
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a person has told `init`; "" leaves the template as it is."""
+
+    account_id: str = ""
+    lightspeed_client_id: str = ""
+    salesforce_client_id: str = ""
+    username: str = ""
+    login_url: str = ""
+    model: str = ""
+
+
+# --- init ----------------------------------------------------------------------------------------
+
+
+def make_home(desk: Desk, home: Path, answers: Answers, *, as_json: bool) -> int:
+    """Make what is missing of a home directory."""
+    from tillbridge.secrets import KEY_FILE, open_vault
+    from tillbridge.store.database import FILE_NAME
+    from tillbridge.wiring import open_state
+
+    _check(answers)
+    made: list[str] = []
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    config, key, state = home / CONFIG_FILE, home / KEY_FILE, home / FILE_NAME
+    if not config.exists():
+        _write_once(config, _filled(answers))
+        made.append(str(config))
+    if not key.exists() and not desk.env.get("TILLBRIDGE_KEY"):
+        made.append(str(key))
+    open_vault(home, desk.env)
+    if not state.exists():
+        made.append(str(state))
+    open_state(home, desk.clock).close()
+    if as_json:
+        desk.screen.document({"home": str(home), "made": made})
+        return words.DONE
+    for path in made:
+        desk.screen.result.print(f"Made {path}", soft_wrap=True)
+    if not made:
+        desk.screen.result.print(f"{home} was there already, and was left as it is.", soft_wrap=True)
+    for line in _next_steps(home):
+        desk.screen.result.print(line, soft_wrap=True)
+    return words.DONE
+
+
+def _check(answers: Answers) -> None:
+    mistakes = []
+    if answers.model and answers.model not in _MODELS:
+        mistakes.append(("--model", f"is one of {', '.join(_MODELS)}, not {answers.model}"))
+    for option, value in vars_of(answers).items():
+        if '"' in value or "\\" in value or not value.isprintable():
+            mistakes.append((f"--{option.replace('_', '-')}", "holds characters that no such value has"))
+    if mistakes:
+        raise ConfigurationInvalid(mistakes)
+
+
+def vars_of(answers: Answers) -> dict[str, str]:
+    """Return the answers by name."""
+    return {name: getattr(answers, name) for name in Answers.__dataclass_fields__}
+
+
+def _filled(answers: Answers) -> str:
+    from tillbridge.config import TEMPLATE
+
+    text = TEMPLATE.format(
+        account_id=answers.account_id,
+        ls_client_id=answers.lightspeed_client_id,
+        sf_client_id=answers.salesforce_client_id,
+    )
+    if answers.username:
+        text = text.replace("integration@example.com", answers.username)
+    if answers.login_url:
+        text = text.replace("https://login.salesforce.com", answers.login_url)
+    if answers.model:
+        text = text.replace('model = "person_account"', f'model = "{answers.model}"')
+    return text
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write a new file for this user's eyes; the one who comes second leaves the first one's alone."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _next_steps(home: Path) -> list[str]:
+    return [
+        "",
+        "Next:",
+        f"  1. Fill in {home / CONFIG_FILE}: the Lightspeed client and account, the Salesforce app and user.",
+        "  2. tillbridge schema deploy     installs Tillbridge's objects and fields into the org",
+        "  3. tillbridge doctor            checks both sides, and says what is missing",
+        "  4. tillbridge backfill          loads the history; then run tillbridge sync every few minutes",
+    ]
+
+
+# --- schema deploy -------------------------------------------------------------------------------
+
+
+def deploy(desk: Desk, home: Path, *, check_only: bool, as_json: bool) -> int:
+    """Install the package, or try it out, and assign the permission set."""
+    with desk.screen.progress() as progress, open_parts(desk, home, progress, history=False) as parts:
+        status = deploy_package(parts, progress, check_only=check_only)
+        assigned = None
+        if status.success and not check_only:
+            assigned = assign(parts)
+    if as_json:
+        desk.screen.document(_document(status, assigned))
+    else:
+        _show(desk, status, assigned)
+    return words.DONE if status.success else words.NEEDS_PERSON
+
+
+def deploy_package(parts: Parts, progress: Progress, *, check_only: bool) -> DeployStatus:
+    """Build the package for this org, send it, and wait until the org is done with it."""
+    from tillbridge.connectors.salesforce import metadata
+
+    account = parts.crm.describe("Account")
+    persons = account is not None and "IsPersonAccount" in account.fields
+    try:
+        package = metadata.build_zip(
+            metadata.package_folder(),
+            person_accounts=persons,
+            person_record_types=parts.crm.person_record_types() if persons else (),
+        )
+    except metadata.PackageError as error:
+        raise ConfigurationInvalid([(error.path, error.reason)]) from error
+    deployment = parts.crm.deploy(package, check_only=check_only)
+    title = "Checking the Salesforce package" if check_only else "Installing the Salesforce package"
+    return _wait(parts, progress, deployment, title)
+
+
+def _wait(parts: Parts, progress: Progress, deployment: str, title: str) -> DeployStatus:
+    clock, begun, waits = parts.clock, parts.clock.monotonic(), iter(_POLL_SECONDS)
+    status = parts.crm.deploy_status(deployment)
+    bar = progress.bar(title, status.total or None)
+    seen = 0
+    while not status.done:
+        if clock.monotonic() - begun > _DEPLOY_SECONDS_MAX:
+            raise Transient("Salesforce has not finished the deployment within an hour")
+        clock.sleep(next(waits, _POLL_SECONDS[-1]))
+        status = parts.crm.deploy_status(deployment)
+        bar.advance(max(0, status.deployed - seen))
+        seen = max(seen, status.deployed)
+    bar.advance(max(0, status.deployed - seen))
+    bar.close()
+    return status
+
+
+def assign(parts: Parts) -> bool:
+    """Give our user the permission set, and forget what we knew of the org; False: it had it."""
+    from tillbridge.engine.preflight import forget_objects
+
+    assigned = parts.crm.assign_permission_set(PERMISSION_SET)
+    forget_objects(parts.state)
+    return assigned
+
+
+def _document(status: DeployStatus, assigned: bool | None) -> dict[str, Any]:
+    return {
+        "deployment": status.id,
+        "status": status.status,
+        "success": status.success,
+        "check_only": status.check_only,
+        "components": status.total,
+        "failures": [
+            {"kind": f.kind, "name": f.full_name, "file": f.file, "line": f.line, "reason": f.problem}
+            for f in status.failures
+        ],
+        "permission_set": PERMISSION_SET if assigned is not None else None,
+        "newly_assigned": assigned,
+    }
+
+
+def _show(desk: Desk, status: DeployStatus, assigned: bool | None) -> None:
+    from rich.table import Table
+
+    result = desk.screen.result
+    if not status.success:
+        reason = words.plain(status.error_message or "") if not status.failures else ""
+        result.print(words.sentence(f"Salesforce refused the package {reason}".strip()), soft_wrap=True)
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+        for title in ("File", "Component", "Reason"):
+            table.add_column(title, overflow="fold")
+        for failure in status.failures:
+            place = f"{failure.file}:{failure.line}" if failure.line else failure.file
+            table.add_row(place, failure.full_name, words.plain(failure.problem))
+        result.print(table)
+        result.print("Nothing was changed in the org. Correct what it names, and run it again.")
+        return
+    count = words.several(status.total, "component")
+    if status.check_only:
+        result.print(f"The org would take all {count}. Nothing was changed.")
+        return
+    how = "assigned" if assigned else "was assigned already"
+    result.print(f"{count} installed; permission set {PERMISSION_SET} {how}.")

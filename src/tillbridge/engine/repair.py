@@ -1,0 +1,402 @@
+"""Carry what a check or the sweep has read again, and write down what the feed had missed.
+
+It writes nothing by itself: the one pipeline does, and digests decide what goes
+out. Where the CRM turns out to hold something else than it once confirmed, the
+digest of that row is forgotten; where it holds nothing any more, the link is.
+
+What a reader would get wrong: a difference is "missed" only if the feed had
+passed it by. What the next poll would bring anyway is repaired without a word.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from tillbridge.engine.catalog import stock_rows
+from tillbridge.engine.connection import Connection
+from tillbridge.engine.mapping import mapped
+from tillbridge.engine.resolve import Resolver
+from tillbridge.engine.rows import Row, Standing
+from tillbridge.engine.sales import plan_sales
+from tillbridge.engine.streams import CUSTOMERS, PRODUCTS, SALES, STOCK, parse
+from tillbridge.engine.sync import Slice, carry, not_refused, read_parents
+from tillbridge.model.answers import HeldAsk
+from tillbridge.model.writing import FieldFacts, ObjectFacts, Value
+from tillbridge.store.state import Known, Settled
+from tillbridge.store.verified import Missed, Verified
+
+_STREAM_OF = {"sale": SALES, "customer": CUSTOMERS, "product": PRODUCTS, "stock": STOCK}
+_NUMBERS = frozenset({"double", "currency", "percent", "int"})
+_GONE = "deleted in Salesforce"
+_NEW = "never carried across"
+
+Thing = tuple[str, str]
+HeldRow = Mapping[str, str | None]
+
+
+class Outcome(msgspec.Struct):
+    """What became of rows, and what the feed had missed."""
+
+    counts: Counter[str]
+    missed: list[Missed]
+
+    def add(self, other: Outcome) -> None:
+        """Take in another one."""
+        self.counts.update(other.counts)
+        self.missed += other.missed
+
+
+def nothing() -> Outcome:
+    """Return an outcome of nothing."""
+    return Outcome(Counter(), [])
+
+
+def repair(connection: Connection, again: Slice, found_by: str, *, ask_crm: bool) -> Outcome:
+    """Carry a slice that was read again; log what the feed had missed of it.
+
+    `ask_crm` compares with what the CRM holds too, for one call a hundred sales
+    (of up to 400 keys a kind); else the CRM is asked only for what has moved.
+    """
+    state, verified = connection.state, Verified(connection.state)
+    again.sales = {sale.id: sale for sale in not_refused(state, "sale", list(again.sales.values()))}
+    people = not_refused(state, "customer", list(again.customers.values()))
+    again.customers = {customer.id: customer for customer in people}
+    read_parents(connection, again)
+    memory = _Memory(connection, again)
+    review = _Review(connection, memory)
+    review.rows(_sale_rows(connection, again), ask_crm=ask_crm)
+    review.rows(stock_rows(connection, again.stock), ask_crm=ask_crm)
+    if ask_crm:
+        review.existence(again)
+    logged = _passed_by(connection, again, memory, review.findings(found_by))
+    with state.begin() as c:
+        for kind, ids in review.doubted.items():
+            verified.doubt(c, kind, ids)
+        for kind, ids in review.gone.items():
+            verified.unlink(c, kind, ids)
+        state.settle(c, review.lost)
+        verified.log(c, logged)
+    counts = carry(connection, again)
+    late = _passed_by(connection, again, memory, _moved(connection, again, memory, review, found_by))
+    with state.begin() as c:
+        verified.log(c, late)
+        for kind, read in again_ids(again).items():
+            verified.mark(c, kind, read)
+    return Outcome(counts, [*logged, *late])
+
+
+def again_ids(again: Slice) -> dict[str, Collection[str]]:
+    """Return what a slice has read of the till, by kind."""
+    return {
+        "sale": again.sales.keys(),
+        "customer": again.customers.keys(),
+        "product": again.products.keys(),
+        "stock": {f"{level.product_id}-{level.store_id}" for level in again.stock},
+    }
+
+
+def _sale_rows(connection: Connection, again: Slice) -> list[Row]:
+    seen_at = again.seen_at or connection.clock.now()
+    return plan_sales(connection, list(again.sales.values()), history=False, seen_at=seen_at).rows
+
+
+class _Memory:
+    """What we knew of a slice's things before it was carried."""
+
+    def __init__(self, connection: Connection, again: Slice) -> None:
+        self.known: dict[Thing, Known] = {}
+        state = connection.state
+        for kind, ids in again_ids(again).items():
+            self.known.update({(kind, i): known for i, known in state.known(kind, list(ids)).items()})
+        self.known.update(state.children(list(again.sales)))
+        prices = state.known("price", list(again.products))
+        self.known.update({("price", i): known for i, known in prices.items()})
+        self.shadows = connection.people.shadows(list(again.customers))
+
+
+# --- what differs --------------------------------------------------------------------------------
+
+
+class _Review:
+    """Compares planned rows with what we remember of them and with what the CRM holds."""
+
+    def __init__(self, connection: Connection, memory: _Memory) -> None:
+        self._connection = connection
+        self._known = memory.known
+        self.doubted: dict[str, list[str]] = defaultdict(list)
+        self.gone: dict[str, list[str]] = defaultdict(list)
+        self.lost: list[Settled] = []
+        self.products: dict[str, HeldRow] = {}
+        self._words: dict[Thing, list[str]] = defaultdict(list)  # by sale, or by the thing itself
+
+    def rows(self, rows: Sequence[Row], *, ask_crm: bool) -> None:
+        """Compare the rows of sales or of stock."""
+        connection = self._connection
+        resolver = Resolver(connection.state, connection.maps, connection.account.id)
+        resolver.look_up(rows)
+        standings = [resolver.resolve(row) for row in rows]
+        moved = {s.row.thing for s in standings if self._has_moved(s)}
+        asked = [s for s in standings if self._is_linked(s.row.thing) and (ask_crm or s.row.thing in moved)]
+        held = self._held(asked)
+        theirs: dict[Thing, list[tuple[Standing, str]]] = defaultdict(list)
+        for standing in standings:
+            thing = standing.row.thing
+            words, is_gone = self._words_of(standing, held, asked=thing in held, moved=thing in moved)
+            if is_gone:
+                self.gone[thing[0]].append(thing[1])
+                self._words[_whole(standing.row)].append(words)
+            elif thing in moved:
+                self._words[_whole(standing.row)].append(words)
+            elif words:
+                theirs[_whole(standing.row)].append((standing, words))
+        self._take_theirs(theirs)
+
+    def _has_moved(self, standing: Standing) -> bool:
+        """Say whether the till shows something else than the CRM last confirmed, as far as we remember."""
+        known = self._known.get(standing.row.thing)
+        if known is None or known.crm_id is None:
+            return True
+        # After a relink nothing is remembered: only the CRM can tell.
+        return known.digest is not None and known.digest != standing.digest
+
+    def _is_linked(self, thing: Thing) -> bool:
+        known = self._known.get(thing)
+        return known is not None and known.crm_id is not None
+
+    def _held(self, standings: Sequence[Standing]) -> dict[Thing, HeldRow | None]:
+        """Ask the CRM for these rows by their ids, all kinds in one call; None where it holds nothing."""
+        ids: dict[str, dict[str, Thing]] = defaultdict(dict)
+        fields: dict[str, dict[str, None]] = defaultdict(dict)
+        for standing in standings:
+            row = standing.row
+            crm_id = self._known[row.thing].crm_id
+            assert crm_id is not None
+            ids[row.kind][crm_id] = row.thing
+            fields[row.kind].update(dict.fromkeys(_compared(row, self._facts(row.object))))
+        kinds = list(ids)
+        asks = [
+            HeldAsk(self._connection.maps[kind].object, "Id", tuple(ids[kind]), tuple(fields[kind]))
+            for kind in kinds
+        ]
+        answers = self._connection.questions.held(asks) if asks else []
+        return {
+            thing: answer.get(crm_id)
+            for kind, answer in zip(kinds, answers, strict=True)
+            for crm_id, thing in ids[kind].items()
+        }
+
+    def _words_of(
+        self, standing: Standing, held: Mapping[Thing, HeldRow | None], *, asked: bool, moved: bool
+    ) -> tuple[str, bool]:
+        """Say what is different of one row, "" for nothing, and whether the CRM has lost it."""
+        row = standing.row
+        name = "" if row.sale is None else f"{row.kind} {row.till_id}"
+        if moved and not asked:
+            return f"{name} {_NEW}".strip(), False
+        if not asked:
+            return "", False
+        shown = held[row.thing]
+        if shown is None:
+            return f"{name} {_GONE}".strip(), True
+        fields = _differing(standing, shown, self._facts(row.object))
+        if not fields:
+            return ((name or "other fields") if moved else ""), False
+        told = ", ".join(fields) if moved else f"{', '.join(fields)} in Salesforce"
+        return f"{name}: {told}".removeprefix(": "), False
+
+    def _facts(self, name: str) -> ObjectFacts:
+        return self._connection.objects[name]
+
+    def _take_theirs(self, theirs: Mapping[Thing, Sequence[tuple[Standing, str]]]) -> None:
+        """Take in what only the CRM shows otherwise, unless it keeps coming back.
+
+        A flow of the org may rewrite what we send. It is put right once; then the org has the last word.
+        """
+        last: dict[Thing, str] = {}
+        for kind in {kind for kind, _ in theirs}:
+            said = Verified(self._connection.state).last_words(kind, [i for k, i in theirs if k == kind])
+            last.update({(kind, i): what for i, what in said.items()})
+        for whole, rows in theirs.items():
+            what = "; ".join(words for _, words in rows)
+            if whole not in self._words and last.get(whole) == what:
+                continue
+            for standing, words in rows:
+                self._words[whole].append(words)
+                self.doubted[standing.row.kind].append(standing.row.till_id)
+
+    def existence(self, again: Slice) -> None:
+        """Look whether the CRM still holds the people and products that these are linked to."""
+        self._people_exist([i for i in again.customers if self._is_linked(("customer", i))])
+        self._products_exist([i for i in again.products if self._is_linked(("product", i))])
+
+    def _people_exist(self, ids: Sequence[str]) -> None:
+        by_object: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        for i in ids:
+            known = self._known["customer", i]
+            by_object[known.object or ""][known.crm_id or ""].append(i)
+        asks = [HeldAsk(name, "Id", tuple(found)) for name, found in by_object.items()]
+        answers = self._connection.questions.held(asks) if asks else []
+        for found, answer in zip(by_object.values(), answers, strict=True):
+            for crm_id in found.keys() - answer.keys():
+                for i in found[crm_id]:
+                    self._lose_person(self._known["customer", i])
+
+    def _lose_person(self, known: Known) -> None:
+        reason = f"the {known.object} {known.crm_id} that it is linked to was deleted or merged in Salesforce"
+        if known.state == "conflict" and known.reason == reason:
+            return
+        # Whoever was deleted on purpose must not come back by itself: a person decides.
+        self.lost.append(Settled(kind="customer", till_id=known.till_id, state="conflict", reason=reason))
+        self._words["customer", known.till_id].append(f"its {known.object} is gone from Salesforce")
+
+    def _products_exist(self, ids: Sequence[str]) -> None:
+        table = self._connection.maps["product"]
+        facts = self._facts(table.object)
+        links = {self._known["product", i].crm_id or "": i for i in ids}
+        fields = tuple(name for name in table.targets if name in facts.fields)
+        answer = self._connection.questions.held([HeldAsk(table.object, "Id", tuple(links), fields)])[0]
+        self.products = {links[crm_id]: row for crm_id, row in answer.items()}
+        for crm_id in links.keys() - answer.keys():
+            self.gone["product"].append(links[crm_id])
+            # Its price and stock went with it; a price is found or made again by product and book.
+            self.gone["price"].append(links[crm_id])
+            self._words["product", links[crm_id]].append(_GONE)
+
+    def findings(self, found_by: str) -> list[Missed]:
+        """Return what was found, one entry a thing."""
+        return [
+            Missed(kind=kind, till_id=i, found_by=found_by, what="; ".join(words))
+            for (kind, i), words in self._words.items()
+        ]
+
+
+def _whole(row: Row) -> Thing:
+    """Return the thing that a person would name: a sale for its lines and payments."""
+    return ("sale", row.sale) if row.sale is not None else row.thing
+
+
+def _compared(row: Row, facts: ObjectFacts) -> list[str]:
+    """Return which fields are compared: all of a sale's header, else the amounts."""
+    names = [name for name in row.payload if name in facts.fields]
+    if row.kind == "sale":
+        return names
+    return [name for name in names if facts.fields[name].type in _NUMBERS]
+
+
+def _differing(standing: Standing, shown: HeldRow, facts: ObjectFacts) -> list[str]:
+    waiting = {field for field, _ in standing.missing}
+    return [
+        name
+        for name in _compared(standing.row, facts)
+        if name not in waiting and not same_value(standing.payload[name], shown.get(name), facts.fields[name])
+    ]
+
+
+def same_value(ours: Value, theirs: str | None, facts: FieldFacts) -> bool:
+    """Say whether the CRM holds what we sent, in whatever spelling it answers."""
+    if ours is None or ours == "" or theirs is None:
+        # A checkbox has no empty state, and nothing was sent means false.
+        return (ours in {None, ""} or ours is False) and theirs in {None, "", "false"}
+    if isinstance(ours, bool):
+        return theirs == ("true" if ours else "false")
+    if isinstance(ours, Decimal | int):
+        step = Decimal(1).scaleb(-facts.scale)
+        return Decimal(theirs).quantize(step) == Decimal(ours).quantize(step)
+    if isinstance(ours, datetime):
+        return datetime.fromisoformat(theirs).replace(microsecond=0) == ours.replace(microsecond=0)
+    if facts.type in {"reference", "id"}:
+        return theirs[:15] == str(ours)[:15]
+    return " ".join(theirs.split()) == " ".join(str(ours).split())
+
+
+# --- what has moved by the time it is carried ------------------------------------------------------
+
+
+def _moved(
+    connection: Connection, again: Slice, memory: _Memory, review: _Review, found_by: str
+) -> list[Missed]:
+    """Name the customers and products whose digests the pipeline has moved."""
+    after = _Memory(connection, again)
+    found = [
+        Missed(kind="customer", till_id=i, found_by=found_by, what=what)
+        for i in again.customers
+        if (what := _customer_moved(("customer", i), memory, after))
+    ]
+    for i, product in again.products.items():
+        fields: list[str] = []
+        if shown := review.products.get(i):
+            payload, _ = mapped(connection, "product", product)
+            facts = connection.objects[connection.maps["product"].object]
+            fields = [
+                name
+                for name in shown.keys() & payload.keys() & facts.fields.keys()
+                if not same_value(payload[name], shown[name], facts.fields[name])  # type: ignore[arg-type]
+            ]
+        if what := _product_moved(i, memory, after, sorted(fields)):
+            found.append(Missed(kind="product", till_id=i, found_by=found_by, what=what))
+    return found
+
+
+def _customer_moved(thing: Thing, memory: _Memory, after: _Memory) -> str:
+    before, now = memory.known.get(thing), after.known.get(thing)
+    if before is None:
+        return _NEW if now is not None else ""
+    if now is None or now.digest == before.digest or before.digest is None:
+        return ""
+    was, is_ = (m.shadows.get(thing[1], {}).get("till", {}) for m in (memory, after))
+    fields = sorted(name for name in was.keys() | is_.keys() if was.get(name) != is_.get(name))
+    return ", ".join(fields) or "archived, or a field that Salesforce does not take"
+
+
+def _product_moved(product_id: str, memory: _Memory, after: _Memory, fields: Sequence[str]) -> str:
+    before, now = memory.known.get(("product", product_id)), after.known.get(("product", product_id))
+    if before is None:
+        return _NEW if now is not None else ""
+    words = []
+    if now is not None and before.crm_id and before.digest not in {None, now.digest}:
+        words.append(", ".join(fields) or "other fields")
+    price, priced = memory.known.get(("price", product_id)), after.known.get(("price", product_id))
+    if price is not None and priced is not None and price.digest not in {None, priced.digest}:
+        words.append("price")
+    return "; ".join(words)
+
+
+# --- did the feed pass it by? ----------------------------------------------------------------------
+
+
+def _passed_by(
+    connection: Connection, again: Slice, memory: _Memory, found: Iterable[Missed]
+) -> list[Missed]:
+    """Keep what no poll would have brought: its stamp did not move, or the cursor is beyond it."""
+    stamps = _stamps(again)
+    since = {kind: parse(connection.state.cursor(stream)).since for kind, stream in _STREAM_OF.items()}
+    return [
+        each
+        for each in found
+        if _is_passed(
+            stamps.get((each.kind, each.till_id)),
+            memory.known.get((each.kind, each.till_id)),
+            since.get(each.kind),
+        )
+    ]
+
+
+def _is_passed(stamp: datetime | None, known: Known | None, since: datetime | None) -> bool:
+    if stamp is None:
+        return True
+    if known is not None and known.till_stamp == stamp.timestamp():
+        return True
+    return since is not None and stamp <= since
+
+
+def _stamps(again: Slice) -> dict[Thing, datetime | None]:
+    stamps: dict[Thing, datetime | None] = {("sale", i): sale.changed_at for i, sale in again.sales.items()}
+    stamps |= {("customer", i): customer.changed_at for i, customer in again.customers.items()}
+    stamps |= {("product", i): product.changed_at for i, product in again.products.items()}
+    stamps |= {("stock", f"{level.product_id}-{level.store_id}"): level.changed_at for level in again.stock}
+    return stamps

@@ -1,0 +1,74 @@
+"""Proof and problems: verification ages, remedies, raw payloads, certificates, notices."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the columns and create the tables."""
+    op.add_column("record", sa.Column("verified_at", sa.Float()))
+    op.create_index("record_verified", "record", ["kind", "verified_at"])
+    op.add_column("problem", sa.Column("next_at", sa.Float()))
+    op.add_column("problem", sa.Column("edit", sa.LargeBinary()))
+    op.add_column("problem", sa.Column("note", sa.Text()))
+    op.create_table(
+        "remedy",
+        sa.Column("id", sa.Integer(), primary_key=True, autoincrement=True),
+        sa.Column("cause", sa.Text(), nullable=False),
+        sa.Column("object", sa.Text(), nullable=False),
+        sa.Column("field", sa.Text(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("seen", sa.Text()),
+        sa.Column("given", sa.Text()),
+        sa.Column("made_at", sa.Float(), nullable=False),
+    )
+    op.create_table(
+        "raw",
+        sa.Column("kind", sa.Text(), primary_key=True),
+        sa.Column("till_id", sa.Text(), primary_key=True),
+        sa.Column("digest", sa.LargeBinary(), primary_key=True),
+        sa.Column("seen_at", sa.Float(), nullable=False),
+        sa.Column("blob", sa.LargeBinary(), nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("raw_seen_at", "raw", ["seen_at"])
+    op.create_table(
+        "missed",
+        sa.Column("id", sa.Integer(), primary_key=True, autoincrement=True),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("till_id", sa.Text(), nullable=False),
+        sa.Column("found_by", sa.Text(), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("found_at", sa.Float(), nullable=False),
+        sa.Column("run", sa.Integer()),
+    )
+    op.create_table(
+        "certificate",
+        sa.Column("id", sa.Integer(), primary_key=True, autoincrement=True),
+        sa.Column("made_at", sa.Float(), nullable=False),
+        sa.Column("first", sa.Text()),
+        sa.Column("last", sa.Text()),
+        sa.Column("differences", sa.Integer(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+    )
+    op.create_table(
+        "notice",
+        sa.Column("channel", sa.Text(), primary_key=True),
+        sa.Column("topic", sa.Text(), primary_key=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("told_at", sa.Float(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+    )
+    op.create_table(
+        "pulse",
+        sa.Column("stream", sa.Text(), primary_key=True),
+        sa.Column("polled_at", sa.Float(), nullable=False),
+        sa.Column("interval_seconds", sa.Float(), nullable=False),
+    )

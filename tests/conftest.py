@@ -1,0 +1,7 @@
+"""Where the helpers are that several test files share."""
+
+import sys
+from pathlib import Path
+
+for _name in ("stories", "store", "engine"):
+    sys.path.insert(0, str(Path(__file__).parent / _name))

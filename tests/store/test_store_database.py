@@ -1,0 +1,141 @@
+"""The state file: its schema is the sum of its migrations, and a broken disk is said in words."""
+
+import stat
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from store_home import Home
+
+from tillbridge.model.errors import ConfigurationInvalid, Halted, SyncError
+from tillbridge.secrets import KEY_FILE, Vault, open_vault
+from tillbridge.store import database, schema
+from tillbridge.store.database import FILE_NAME, HEAD, open_database
+
+
+def test_the_migrations_make_exactly_the_tables_of_the_schema(home):
+    with home.engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), schema.metadata)
+
+    assert [] == differences
+
+
+def test_head_names_the_newest_migration(home):
+    config = Config()
+    config.set_main_option("script_location", str(database.Path(database.__file__).parent / "migrations"))
+
+    assert [HEAD] == ScriptDirectory.from_config(config).get_heads()
+    with home.engine.connect() as connection:
+        assert HEAD == MigrationContext.configure(connection).get_current_revision()
+
+
+def test_what_is_written_survives_a_power_cut_and_readers_do_not_wait(home):
+    with home.engine.connect() as connection:
+        pragmas = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous")
+        }
+
+    assert {"journal_mode": "wal", "synchronous": 2} == pragmas
+
+
+def test_a_state_of_a_newer_version_halts(home):
+    with home.state.begin() as c:
+        c.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    home.close()
+    with pytest.raises(Halted, match="newer Tillbridge"):
+        open_database(home.path)
+
+
+def test_a_file_that_is_no_state_is_said_so(tmp_path):
+    (tmp_path / FILE_NAME).write_bytes(b"these are my holiday notes, all of them, in one place" * 40)
+    with pytest.raises(ConfigurationInvalid, match="not a Tillbridge state file"):
+        open_database(tmp_path)
+
+
+def test_a_folder_that_is_not_there_is_said_so(tmp_path):
+    with pytest.raises(SyncError) as error:
+        open_database(tmp_path / "nowhere")
+    assert "nowhere" in str(error.value)
+
+
+# --- sealing --------------------------------------------------------------------------------------
+
+
+def test_the_key_is_made_once_and_readable_by_its_owner_alone(tmp_path):
+    first = open_vault(tmp_path, {})
+    mode = stat.S_IMODE((tmp_path / KEY_FILE).stat().st_mode)
+
+    assert 0o600 == mode
+    assert b"x" == open_vault(tmp_path, {}).open(first.seal(b"x", "here"), "here")
+
+
+def test_a_key_that_others_may_read_is_refused(tmp_path):
+    open_vault(tmp_path, {})
+    (tmp_path / KEY_FILE).chmod(0o644)
+    with pytest.raises(ConfigurationInvalid, match="chmod 600"):
+        open_vault(tmp_path, {})
+
+
+@pytest.mark.parametrize("text", ["short", "bm90IDMyIGJ5dGVz", "!" * 44])
+def test_a_key_of_another_size_is_refused(tmp_path, text):
+    with pytest.raises(ConfigurationInvalid, match="32 bytes in base64"):
+        open_vault(tmp_path, {"TILLBRIDGE_KEY": text})
+
+
+def test_what_is_sealed_opens_in_its_own_place_only():
+    vault, other = Vault(b"1" * 32), Vault(b"2" * 32)
+    sealed = vault.seal(b"Anna", "person 1")
+
+    assert b"Anna" == vault.open(sealed, "person 1")
+    assert b"Anna" not in sealed
+    assert sealed != vault.seal(b"Anna", "person 1")
+    for opener, place in ((vault, "person 2"), (other, "person 1")):
+        with pytest.raises(ConfigurationInvalid, match="another key"):
+            opener.open(sealed, place)
+
+
+def test_blinded_keys_meet_and_tell_nothing():
+    vault, other = Vault(b"1" * 32), Vault(b"2" * 32)
+
+    assert vault.blind("e:anna@prins.example") == vault.blind("e:anna@prins.example")
+    assert vault.blind("e:anna@prins.example") != other.blind("e:anna@prins.example")
+    assert b"anna" not in vault.blind("e:anna@prins.example")
+
+
+def test_nothing_in_the_file_names_a_person(home):
+    from tillbridge.model.answers import CrmPersonRow
+    from tillbridge.store.people import Verdict
+
+    anna = CrmPersonRow(
+        id="001", object="Account", first="Anna", last="Prinsheim", emails=("anna@prins.example",)
+    )
+    with home.state.begin() as c:
+        home.people.index(c, [(anna, ["e:anna@prins.example"])])
+        home.people.decide(
+            c, [Verdict("1", "review", None, {"candidates": [{"name": "Anna Prinsheim"}]}, 0.0)]
+        )
+        home.people.cast(c, {("1", "till"): {"LastName": "Prinsheim"}})
+    path = home.path
+    home.close()
+    content = b"".join(file.read_bytes() for file in path.iterdir() if file.name.startswith(FILE_NAME))
+
+    assert [] == [word for word in (b"Prinsheim", b"anna@prins.example") if word in content]
+    opened = Home(path)
+    assert "Anna" == opened.people.find({"x": ["e:anna@prins.example"]})["x"][0].first
+    opened.close()
+
+
+def test_two_sealed_rows_that_are_swapped_do_not_open(home):
+    with home.state.begin() as c:
+        home.people.cast(c, {("1", "till"): {"LastName": "Prins"}, ("2", "till"): {"LastName": "Kramer"}})
+        blobs = dict(c.execute(sa.select(schema.shadow.c.till_id, schema.shadow.c.fields)).all())
+        for till_id, other in (("1", "2"), ("2", "1")):
+            c.execute(
+                sa.update(schema.shadow).where(schema.shadow.c.till_id == till_id).values(fields=blobs[other])
+            )
+    with pytest.raises(ConfigurationInvalid, match="another key"):
+        home.people.shadows(["1"])
