@@ -1,0 +1,523 @@
+"""Write docs/reference/ from the code: what is printed there cannot be wrong in another way than the code is.
+
+`make docs` runs it; tests/test_docs.py fails while a page is older than the code.
+A page is a function that returns Markdown. Nothing here decides anything: tables
+are read, and decisions are taken by asking the very functions that take them.
+"""
+# ruff: noqa: INP001  A script beside the pages it writes, no package.
+
+from __future__ import annotations
+
+import ast
+import inspect
+import io
+import sys
+import tokenize
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import date, time
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import msgspec
+import typer
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from tillbridge import config
+from tillbridge.cli import app as cli
+from tillbridge.cli import words
+from tillbridge.model import errors
+from tillbridge.sync import fieldmap, match, problems, reconcile
+from tillbridge.sync.functions import FUNCTIONS, REF_KINDS
+from tillbridge.sync.match import Candidate, Person
+from tillbridge.sync.presets import preset_names, preset_table
+from tillbridge.sync.reconcile import FieldState, Pair
+
+REFERENCE = Path(__file__).parent / "reference"
+_MADE = "<!-- Made by docs/generate.py from {source}; change that and run `make docs`. -->\n\n"
+
+
+def pages() -> dict[Path, str]:
+    """Return every page and what it should say."""
+    made: dict[str, tuple[str, Callable[[], str]]] = {
+        "configuration.md": ("src/tillbridge/config.py", configuration),
+        "field-map.md": ("src/tillbridge/sync/presets/ and sync/functions.py", field_map),
+        "reconcile.md": ("src/tillbridge/sync/reconcile.py", decision_table),
+        "matching.md": ("src/tillbridge/sync/match.py", match_rules),
+        "problems.md": ("src/tillbridge/sync/problems.py, model/errors.py and cli/words.py", problem_codes),
+        "commands.md": ("src/tillbridge/cli/app.py", commands),
+    }
+    return {REFERENCE / name: _MADE.format(source=source) + write() for name, (source, write) in made.items()}
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(_cell(cell) for cell in line)} |\n" for line in lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+def _paragraphs(doc: str | None) -> str:
+    """Return a docstring as Markdown paragraphs, without its indented examples."""
+    blocks = inspect.cleandoc(doc or "").split("\n\n")
+    return "".join(f"{' '.join(b.split())}\n\n" for b in blocks if b and not b.startswith(" "))
+
+
+# --- configuration -------------------------------------------------------------------------------
+
+
+_CONFIGURATION = """\
+# Configuration: `tillbridge.toml`
+
+The file lies in the home directory (`--home`, or `TILLBRIDGE_HOME`). `tillbridge init` writes a first one.
+Any value may be `{ env = "NAME" }`: the value of that environment variable. Mistakes are reported all at
+once, each with its path. Plain `http` addresses are accepted for this machine only.
+
+Environment variables of Tillbridge itself: `TILLBRIDGE_HOME` names the home directory; `TILLBRIDGE_KEY`
+holds the key that seals tokens and personal data (32 bytes in base64). Without it a key is made in the file
+`key` of the home directory, readable by its owner only.
+
+"""
+
+
+def configuration() -> str:
+    """Print every setting, by table: from the models that check the file, and the comments beside them."""
+    text = _CONFIGURATION
+    root = config.Config
+    tables = {
+        name: field.annotation
+        for name, field in root.model_fields.items()
+        if inspect.isclass(field.annotation) and issubclass(field.annotation, BaseModel)
+    }
+    for name, model in tables.items():
+        text += f"## `[{name}]`\n\n{_paragraphs(model.__doc__)}{_settings(model, list(model.model_fields))}"
+    others = [name for name in root.model_fields if name not in tables and name != "home"]
+    return text + f"## At the top of the file\n\n{_settings(root, others)}"
+
+
+def _settings(model: type[BaseModel], names: Sequence[str]) -> str:
+    said = comments_of(model)
+    return _table(
+        ["setting", "takes", "default", "meaning"],
+        [
+            [_code(name), _takes(model.model_fields[name]), _default(model.model_fields[name]), said[name]]
+            for name in names
+        ],
+    )
+
+
+def comments_of(model: type[BaseModel]) -> dict[str, str]:
+    """Return the comment that stands above or beside each field of a model."""
+    source = inspect.getsource(model)
+    lines: dict[int, str] = {}
+    own_line: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            lines[token.start[0]] = token.string.lstrip("# ")
+            if not token.line[: token.start[1]].strip():
+                own_line.add(token.start[0])
+    (tree,) = ast.parse(source).body
+    assert isinstance(tree, ast.ClassDef)
+    found = {}
+    for node in tree.body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            first = node.lineno
+            while first - 1 in own_line:
+                first -= 1
+            beside = [lines[n] for n in range(first, (node.end_lineno or node.lineno) + 1) if n in lines]
+            found[node.target.id] = " ".join(beside)
+    return found
+
+
+def _takes(field: FieldInfo) -> str:
+    return _kind(field.annotation)
+
+
+def _kind(hint: Any) -> str:
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return " or ".join(_code(f'"{each}"') for each in args)
+    if origin is tuple:
+        return f"list of {_kind(args[0])}"
+    if origin is dict:
+        return f"table: {_kind(args[0])} = {_kind(args[1])}"
+    if args and type(None) in args:
+        return _kind(next(each for each in args if each is not type(None)))
+    if args and hasattr(hint, "__metadata__"):
+        return _kind(args[0])
+    if args:
+        return " or ".join(_kind(each) for each in args)
+    words: dict[Any, str] = {SecretStr: "text, secret", str: "text", bool: "true or false", Path: "path"}
+    return words.get(hint, "number" if hint.__name__ == "Decimal" else hint.__name__)
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if value is PydanticUndefined:
+        return "**required**"
+    match value:
+        case None:
+            return ""
+        case "" | () | {}:
+            return "empty"
+        case bool():
+            return _code(str(value).lower())
+        case tuple():
+            return _code("[" + ", ".join(f'"{each}"' for each in value) + "]")
+        case time():
+            return _code(value.isoformat())
+        case _:
+            return _code(f'"{value}"')
+
+
+# --- field map -----------------------------------------------------------------------------------
+
+
+_FIELD_MAP = """\
+# Field map
+
+One line a field: `CRM field = "source | function | function:argument"`. There is no expression language:
+what a function cannot say belongs into a function of your own, in the file that `functions_file` names.
+Every mistake is found when the configuration is read, all at once, with its path.
+
+    Total__c = "total | money"                       # one source, one function
+    ProductCode = "custom_sku, system_sku | first"   # several sources make a list
+    LeadSource = "'Till'"                            # a constant
+    Ring_Size__c = "custom.Ring size | number"       # a custom field of the till
+    Fax = ""                                         # do not write this one
+
+Lines in `[map.<table>]` of the configuration are laid over the tables below: they add a field, replace one,
+or leave one out.
+
+"""
+
+
+def field_map() -> str:
+    """Print the shipped field maps, what their lines may read, and the functions."""
+    text = _FIELD_MAP
+    for name in preset_names():
+        text += _preset(name)
+    text += "## Functions\n\n"
+    rows = [
+        [_code(name), {"none": "", "optional": "may have one", "required": "needs one"}[f.argument], f.help]
+        for name, f in FUNCTIONS.items()
+    ]
+    kinds = ", ".join(fieldmap.KEY_LETTERS)
+    rows.append(["`key`", "needs one", f"our key for the record of that kind: {kinds}"])
+    text += _table(["function", "argument", "result"], rows)
+    text += f"`ref` knows these kinds: {', '.join(REF_KINDS)}.\n\n"
+    text += "## What a line may read\n\n"
+    for name, struct in fieldmap.SOURCES.items():
+        names = ", ".join(_code(field.name) for field in msgspec.structs.fields(struct))
+        text += f"**{name}**: {names}\n\n"
+    return text
+
+
+def _preset(name: str) -> str:
+    table = preset_table(name)
+    text = f"## `[map.{name}]`: {table['object']}\n\n"
+    if name in fieldmap.CUSTOMER_MODELS:
+        text = f'## `[map.customer]` with `model = "{name}"`: {table["object"]}\n\n'
+    if key_field := table.get("key_field"):
+        letter = table["key_letter"]
+        ids = "-".join(f"<{name}>" for name in table.get("key_source", ["id"]))
+        text += f"Key: `{key_field}` = `<till account>-{letter}{ids}`.\n\n"
+    refs = table.get("refs", {})
+    rows = []
+    for target, source in table["fields"].items():
+        ref = refs.get(target)
+        lookup = f"by id, or by {_code(ref['key_field'])} where the same request creates it" if ref else ""
+        rows.append([_code(target), _code(source), lookup])
+    return text + _table(["CRM field", "source", "lookup"], rows)
+
+
+# --- reconcile -----------------------------------------------------------------------------------
+
+_AGREED = Pair("ana", "ana")
+_SITUATIONS: tuple[tuple[str, FieldState], ...] = (
+    ("new link, both say the same", FieldState(_AGREED, None)),
+    ("new link, the CRM's side is blank", FieldState(Pair("anna", None), None)),
+    ("new link, the till's side is blank", FieldState(Pair(None, "anne"), None)),
+    ("new link, both say something else", FieldState(Pair("anna", "anne"), None)),
+    ("nothing moved", FieldState(_AGREED, _AGREED)),
+    ("nothing moved, our write not read back yet", FieldState(_AGREED, _AGREED, confirmed=False)),
+    ("our write came back respelt", FieldState(Pair("ana", "Ana!"), _AGREED, confirmed=False)),
+    ("only the till moved", FieldState(Pair("anna", "ana"), _AGREED)),
+    ("the till moved, the CRM's side is blank", FieldState(Pair("anna", None), Pair("ana", None))),
+    ("the till's side was emptied", FieldState(Pair(None, "ana"), _AGREED)),
+    ("only the CRM moved", FieldState(Pair("ana", "anne"), _AGREED)),
+    ("the CRM moved, the till's side is blank", FieldState(Pair(None, "anne"), Pair(None, "ana"))),
+    ("the CRM's side was emptied", FieldState(Pair("ana", None), _AGREED)),
+    ("both made the same edit", FieldState(Pair("anna", "anna"), _AGREED)),
+    ("both moved apart", FieldState(Pair("anna", "anne"), _AGREED)),
+    ("both moved, the CRM's side was emptied", FieldState(Pair("anna", None), _AGREED)),
+    ("both moved, the till's side was emptied", FieldState(Pair(None, "anne"), _AGREED)),
+)
+_AUTHORITIES: tuple[tuple[str, reconcile.Authority, reconcile.Side | None], ...] = (
+    ("till", "till", None),
+    ("crm", "crm", None),
+    ("newest, the till's edit seen later", "newest", "till"),
+    ("newest, the CRM's edit seen later", "newest", "crm"),
+    ("newest, order unknown", "newest", None),
+    ("ask", "ask", None),
+)
+
+
+_RECONCILE = """\
+# Reconcile: what one field of a linked person needs
+
+The shadow is what each side showed when both last agreed, kept per side. A side has moved when it differs
+from its own shadow. `mode` (in `[customers]`) says which way values may flow at all; the authority of a
+field decides conflicts, and nothing else. `newest` counts by our own order of observation, never by clocks.
+
+- **keep**: nothing moved, the shadow stands.
+- **settle**: write nothing, remember what both sides show now as the new shadow.
+- **push**: write the till's value to the CRM. **pull**: write the CRM's value to the till.
+- **conflict: till wins**, **CRM wins**: as push and pull, and the losing value is kept.
+- **conflict: ask**: write nothing until a person has decided.
+
+The table is what the decision says. So far only the CRM is written, so a *pull* leaves both sides as they
+are; every field's authority is `newest`, and the order of edits is not known yet.
+
+"""
+
+
+def decision_table() -> str:
+    """Print every decision about one field of one linked pair, taken by the function itself."""
+    modes: tuple[reconcile.Mode, ...] = get_args(reconcile.Mode)
+    text = _RECONCILE
+    rows = []
+    for situation, state in _SITUATIONS:
+        by_decision: dict[tuple[str, ...], list[str]] = {}
+        for name, authority, last in _AUTHORITIES:
+            by_decision.setdefault(_decided(state, modes, authority, last), []).append(name)
+        for row, names in by_decision.items():
+            who = "any" if len(by_decision) == 1 else "; ".join(names)
+            rows.append([situation, who, *row])
+    return text + _table(["situation", "authority", *(_code(mode) for mode in modes)], rows)
+
+
+def _decided(
+    state: FieldState,
+    modes: Sequence[reconcile.Mode],
+    authority: reconcile.Authority,
+    last: reconcile.Side | None,
+) -> tuple[str, ...]:
+    asked = replace(state, noticed_last=last)
+    return tuple(
+        _said(reconcile.reconcile_field(asked, mode, authority, reconcile.same_text)) for mode in modes
+    )
+
+
+def _said(decision: reconcile.Decision) -> str:
+    match decision:
+        case reconcile.Conflict(winner="till"):
+            return "conflict: till wins"
+        case reconcile.Conflict(winner="crm"):
+            return "conflict: CRM wins"
+        case reconcile.Conflict():
+            return "conflict: ask"
+        case _:
+            return type(decision).__name__.lower()
+
+
+# --- matching ------------------------------------------------------------------------------------
+
+_BORN, _OTHER_DAY = date(1980, 5, 17), date(1983, 2, 1)
+_ANNA = Person(
+    id="7",
+    first="Anna",
+    last="Bergmann",
+    emails=("anna@example.com",),
+    phones=("+12125550143",),
+    street="12 Hill Road",
+    zip="10001",
+    city="New York",
+    birth_date=_BORN,
+    external_ids=("190001-C7",),
+)
+_NAMES = (("like", "Anna", "Bergmann"), ("near", "Hanna", "Bergmann"), ("unlike", "Paul", "Ortega"))
+_REACH: dict[match.Rule, dict[str, Any]] = {
+    "external_id": {"external_ids": ("190001-C7",)},
+    "email": {"emails": _ANNA.emails},
+    "phone": {"phones": _ANNA.phones},
+    "address": {"street": _ANNA.street, "zip": _ANNA.zip, "city": _ANNA.city},
+}
+_VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("nobody's yet", {}),
+    ("birth dates differ", {"birth_date": _OTHER_DAY}),
+    ("linked to another till customer", {"linked_to": ("3",)}),
+    ("created by us from another till customer", {"linked_to": ("3",), "ours": True}),
+    ("a converted Lead", {"object": "Lead", "converted": True}),
+)
+
+
+_MATCHING = """\
+# Matching: is this till customer somebody the CRM knows?
+
+Rules in their order: {order}. The first rule that finds somebody who fits decides.
+
+`customers.match` sets which rules are on; `customers.review` names rules that only suggest. Two records meet
+when they share our key, an e-mail address, a phone number in international form, or an address (post code,
+house number, street). What more than {sharers} records share says nothing about anybody.
+
+- **link**: this is the person. **link, second record**: another till customer is linked to this person
+  already; this is one more identity of the same person.
+- **review**: a person decides. Nobody is created meanwhile, and receipts land without a customer.
+- **create**: nobody in the CRM is this person.
+
+Names are *like* when the family name is the same or has a small slip, and the first names go together (same,
+short form, initial, swapped). They are *near* when one of the two is doubtful, otherwise *unlike*. By our key
+the name does not count.
+
+## One candidate
+
+"""
+
+
+def match_rules() -> str:
+    """Print what matching decides about one candidate, rule by rule, asked of the function itself."""
+    order = ", ".join(_code(rule) for rule in match.DEFAULT_RULES.order)
+    text = _MATCHING.format(order=order, sharers=match.SHARERS_MAX)
+    rows = []
+    for rule in match.RULES:
+        for variant, extra in _VARIANTS:
+            by_name = [_matched([_candidate(rule, "001A", first, last, extra)]) for _, first, last in _NAMES]
+            rows.append([_code(rule), variant, *by_name])
+    text += _table(["rule", "the candidate", *(f"name {name}" for name, _, _ in _NAMES)], rows)
+    text += "## Several candidates with a like name\n\n"
+    rows = []
+    for rule in match.RULES:
+        two = [_candidate(rule, crm_id, "Anna", "Bergmann", {}) for crm_id in ("001A", "001B")]
+        rows.append([_code(rule), _matched(two)])
+    return text + _table(["rule", "decision"], rows)
+
+
+def _candidate(rule: match.Rule, crm_id: str, first: str, last: str, extra: dict[str, Any]) -> Candidate:
+    return Candidate(id=crm_id, first=first, last=last, **{"birth_date": _BORN, **_REACH[rule], **extra})
+
+
+def _matched(candidates: Sequence[Candidate]) -> str:
+    match match.match(_ANNA, candidates):
+        case match.Link(second=True):
+            return "link, second record"
+        case match.Link():
+            return "link"
+        case match.Review(reason=reason):
+            return f"review: {reason}"
+        case _:
+            return "create"
+
+
+# --- problems ------------------------------------------------------------------------------------
+
+_DOES: dict[problems.RowClass, str] = {
+    "transient": "tried again at once, and again in later runs",
+    "waiting": "waits for what it points to",
+    "review": "a person decides who it is",
+    "problem": "kept as a problem; tried again every few hours",
+    "halted": "kept as a problem; the org or our access to it is at fault, not the row",
+}
+
+
+_PROBLEMS = """\
+# Problems and errors
+
+## A row that Salesforce refused
+
+A refusal concerns one row and holds up no other. Refusals of one cause (same code, object, fields and
+wording) are grouped, so that one fix releases all of them.
+
+"""
+
+
+def problem_codes() -> str:
+    """Print what every known code of a refused row means, and the errors of whole requests."""
+    text = _PROBLEMS
+    text += _table(
+        ["code", "class", "what to do"],
+        [[_code(code), meaning.does, meaning.advice] for code, meaning in sorted(problems.MEANINGS.items())],
+    )
+    text += f"Any other code: {problems.UNKNOWN.does}. {problems.UNKNOWN.advice}\n\n"
+    text += _table(["class", "what becomes of the row"], list(_DOES.items()))
+    text += "## A request or a run that failed\n\n"
+    kinds = [
+        each
+        for _, each in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(each, errors.SyncError) and each is not errors.SyncError
+    ]
+    kinds.sort(key=lambda each: inspect.getsourcelines(each)[1])
+    rows = [[_code(each.__name__), _status(each), _first_line(each)] for each in kinds]
+    return text + _table(["error", "exit status", "meaning"], rows)
+
+
+def _first_line(each: type) -> str:
+    return (inspect.getdoc(each) or "").split("\n\n")[0]
+
+
+def _status(kind: type[errors.SyncError]) -> str:
+    """Return the exit status that a run ends with after such an error."""
+    given: dict[type, dict[str, Any]] = {
+        errors.LimitReached: {"quota": "day"},
+        errors.BadRequest: {"code": "HTTP 400", "status": 400},
+        errors.NotFound: {"code": "HTTP 404", "status": 404},
+    }
+    what: Any = [] if kind is errors.ConfigurationInvalid else "…"
+    return str(words.tell(kind(what, **given.get(kind, {}))).status)
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+_COMMANDS = """\
+# Commands
+
+Where a command reports, `--json` prints one JSON document on standard output and everything else on standard
+error. What the exit statuses mean: [operating](../operating.md#exit-statuses).
+
+"""
+
+
+def commands() -> str:
+    """Print every command with its options."""
+    return _COMMANDS + "".join(_command(name, command) for name, command in all_commands())
+
+
+def all_commands() -> list[tuple[str, Any]]:
+    """Return every command that does something, by its whole name."""
+    found: list[tuple[str, Any]] = []
+    for name, command in typer.main.get_command(cli.app).commands.items():  # type: ignore[attr-defined]  # a group
+        below = getattr(command, "commands", None)
+        found += [(f"{name} {n}", c) for n, c in below.items()] if below else [(name, command)]
+    return found
+
+
+def _command(name: str, command: Any) -> str:
+    text = f"## `tillbridge {name}`\n\n{' '.join((command.help or '').split())}\n\n"
+    rows = []
+    for each in command.params:
+        shown = each.opts[0] if each.param_type_name == "option" else (each.metavar or each.name.upper())
+        value = f" {each.metavar}" if each.param_type_name == "option" and each.metavar else ""
+        rows.append([_code(shown + value), each.help or ""])
+    return text + (_table(["option", "meaning"], rows) if rows else "")
+
+
+def main() -> int:
+    """Write every page; say which have changed."""
+    REFERENCE.mkdir(exist_ok=True)
+    for path, text in pages().items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            sys.stdout.write(f"written: {path.relative_to(REFERENCE.parent.parent)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
