@@ -36,8 +36,12 @@ LAYERS = {
     "config": (("model", "config"), "the configuration knows the errors only"),
     "secrets": (("model", "secrets"), "secrets know the errors only"),
     "logs": (("model", "logs"), "logs know nothing but records"),
+    "alerts": (
+        ("model", "sync", "store", "config", "logs", "connectors.http", "alerts"),
+        "alerts read what the store holds and send it off; they drive nothing",
+    ),
     "wiring": (
-        ("model", "sync", "store", "engine", "connectors", "config", "secrets", "logs", "wiring"),
+        ("model", "sync", "store", "engine", "connectors", "config", "secrets", "logs", "alerts", "wiring"),
         "the wiring puts parts together and stands below the command line",
     ),
     "rehearsal": (("rehearsal",), "a rehearsal starts processes, and imports no part of the house"),
@@ -52,11 +56,18 @@ def modules() -> Iterator[tuple[str, Path]]:
 
 
 def imports_of(name: str, path: Path) -> Iterator[str]:
-    """Yield every module that a file imports, wherever in the file, in full."""
+    """Yield every module that a file imports, wherever in the file, in full; what only types need apart."""
     package = ["tillbridge", *name.split(".")]
     if path.name != "__init__.py":
         package = package[:-1]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typed = [
+        node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+    ]
+    unseen = {inner for node in typed for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if node in unseen:
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -285,6 +285,14 @@ class Alerts(_Table):
         return self.smtp_port or SMTP_PORTS[self.smtp_security]
 
 
+class Retry(_Table):
+    """What becomes of records that Salesforce refuses."""
+
+    every_hours: Annotated[float, Field(gt=0)] = 3  # a refused record is tried again so often, give or take
+    # After so many attempts it is left alone until a person says otherwise, or the record changes.
+    give_up_after: Annotated[int, Field(ge=1)] = 24
+
+
 class Checks(_Table):
     """How often what the feed may have missed is looked at again."""
 
@@ -302,6 +310,7 @@ class Config(_Table):
     sales: Sales = Sales()
     products: Products = Products()
     checks: Checks = Checks()
+    retry: Retry = Retry()
     schedule: Schedule = Schedule()
     keep: Keep = Keep()
     alerts: Alerts = Alerts()

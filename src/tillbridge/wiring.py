@@ -26,7 +26,7 @@ from tillbridge.model.clock import Clock, SystemClock
 from tillbridge.model.errors import Busy, ConfigurationInvalid
 from tillbridge.secrets import Vault, open_vault
 from tillbridge.store.database import FILE_NAME, open_database
-from tillbridge.store.journal import Journal
+from tillbridge.store.journal import Journal, Patience
 from tillbridge.store.people import People
 from tillbridge.store.raw import Raw
 from tillbridge.store.spool import Spool
@@ -136,8 +136,12 @@ def open_home(
     history: bool = False,
     seed: int | None = None,
     env: Mapping[str, str] = os.environ,
+    http: Http | None = None,
 ) -> Parts:
-    """Open a home directory: its configuration, state and clients. `history`: what is written is no news."""
+    """Open a home directory: its configuration, state and clients. `history`: what is written is no news.
+
+    `http` is the way to both remotes; without one, the network.
+    """
     clock = clock or SystemClock()
     rng = random.Random(seed)
     config = configuration.load(home, env)
@@ -146,7 +150,7 @@ def open_home(
     maps = compile_maps(config.map, account=account, model=config.customers.model, functions=functions)
     vault = open_vault(home, env)
     state = open_state(home, clock)
-    http = Http()
+    http = http or Http()
     return Parts(
         config=config,
         settings=settings_of(config),
@@ -154,7 +158,7 @@ def open_home(
         crm=_crm(config, home, state, vault, clock, rng, http, history=history),
         state=state,
         vault=vault,
-        journal=Journal(state, vault),
+        journal=Journal(state, vault, patience_of(config), rng),
         people=People(state, vault),
         spool=Spool(state, vault),
         raw=Raw(state, vault, config.keep.raw_days),
@@ -168,6 +172,12 @@ def open_home(
 def open_state(home: Path, clock: Clock | None = None) -> State:
     """Open the state of a home directory."""
     return State(open_database(home), clock or SystemClock(), home / FILE_NAME)
+
+
+def patience_of(config: Config) -> Patience:
+    """Return how often refused records are tried again."""
+    retry = config.retry
+    return Patience(every_seconds=retry.every_hours * 3_600, attempts_max=retry.give_up_after)
 
 
 def settings_of(config: Config) -> Settings:

@@ -11,8 +11,10 @@ from random import Random
 import pytest
 from world import KEYS, World
 
+from tillbridge.model.errors import Halted
 from tillbridge.simulators.httpd import Fault
 from tillbridge.simulators.retailer import Plan
+from tillbridge.wiring import alone
 
 DRIVER = Path(__file__).with_name("driver.py")
 PLAN = Plan(seed=4, customers=60, sales=240)
@@ -85,7 +87,8 @@ def contents(world):
     found = {name: {row_key: shown(row) for row_key, row in rows.items()} for name, rows in keyed.items()}
     prices = [shown(row) for row in world.all_rows("PricebookEntry")]
     found["PricebookEntry"] = {
-        str(n): row for n, row in enumerate(sorted(prices, key=lambda row: (row["Product2Id"], row["UnitPrice"])))
+        str(n): row
+        for n, row in enumerate(sorted(prices, key=lambda row: (row["Product2Id"], row["UnitPrice"])))
     }
     found["people"] = {"count": {"n": len(world.all_rows("Account"))}}
     return found
@@ -97,7 +100,9 @@ def differing(expected, actual):
     for name in expected:
         for row_key in expected[name].keys() | actual[name].keys():
             one, other = expected[name].get(row_key, {}), actual[name].get(row_key, {})
-            fields = {f: (one.get(f), other.get(f)) for f in one.keys() | other.keys() if one.get(f) != other.get(f)}
+            fields = {
+                f: (one.get(f), other.get(f)) for f in one.keys() | other.keys() if one.get(f) != other.get(f)
+            }
             if fields:
                 found[name, row_key] = fields
     return found
@@ -105,7 +110,6 @@ def differing(expected, actual):
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_backfill_that_is_killed_ten_times_ends_as_if_nothing_had_happened(found, seed):
-    print(f"seed {seed}")
     random = Random(seed)
     calm, rough = found(), found()
     calm.backfill()
@@ -123,11 +127,10 @@ def test_a_backfill_that_is_killed_ten_times_ends_as_if_nothing_had_happened(fou
         kills += 1
         end(process)
 
-    print(f"killed {kills} times")
-    assert kills >= 10
+    assert kills >= 10, f"seed {seed}"
     rough.backfill()
     expected, actual = contents(calm), contents(rough)
-    assert {} == differing(expected, actual)
+    assert {} == differing(expected, actual), f"seed {seed}"
     assert [] == rough.differences()
     assert {} == {kind: n for kind, states in rough.states().items() if (n := states.get("problem"))}
     rough.sync()
@@ -156,9 +159,6 @@ def test_two_processes_that_refresh_the_token_at_once_do_not_lock_the_account_ou
 
 
 def test_a_second_run_on_one_home_is_told_to_wait(found):
-    from tillbridge.model.errors import Halted
-    from tillbridge.wiring import alone
-
     world = found()
     with alone(world.home):
         status, complaints = end(start(world, "backfill"))

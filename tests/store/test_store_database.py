@@ -10,10 +10,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from store_home import Home
 
+from tillbridge.model.answers import CrmPersonRow
 from tillbridge.model.errors import ConfigurationInvalid, Halted, SyncError
 from tillbridge.secrets import KEY_FILE, Vault, open_vault
 from tillbridge.store import database, schema
 from tillbridge.store.database import FILE_NAME, HEAD, open_database
+from tillbridge.store.people import Verdict
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_schema(home):
@@ -107,9 +109,6 @@ def test_blinded_keys_meet_and_tell_nothing():
 
 
 def test_nothing_in_the_file_names_a_person(home):
-    from tillbridge.model.answers import CrmPersonRow
-    from tillbridge.store.people import Verdict
-
     anna = CrmPersonRow(
         id="001", object="Account", first="Anna", last="Prinsheim", emails=("anna@prins.example",)
     )

@@ -128,3 +128,13 @@ def test_an_archived_product_is_switched_off_not_taken_away(world):
     world.sync()
 
     assert not world.row("Product2", key("item", item)).get("IsActive")
+
+
+def test_a_product_that_is_seen_again_costs_nothing(world):
+    item = world.item("Gold ring", "129.50")
+    world.backfill()
+    world.pass_time(minutes=30)
+    world.till_app.world["Item"].change(world.till_row("Item", item), timeStamp=world.clock.now())
+    world.sync()
+
+    assert 0 == world.calls[1]

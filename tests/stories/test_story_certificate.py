@@ -106,7 +106,10 @@ def test_a_long_range_finds_what_sums_show_and_content_what_they_do_not(shop):
         pytest.param("header", {"Account__c": None}, {"Account__c"}, id="the customer"),
         pytest.param("line", {"SKU__c": "other"}, {"L1 SKU__c"}, id="an article number"),
         pytest.param(
-            "line", {"Quantity__c": 3, "Description__c": "x"}, {"L1 Quantity__c", "L1 Description__c"}, id="a line"
+            "line",
+            {"Quantity__c": 3, "Description__c": "x"},
+            {"L1 Quantity__c", "L1 Description__c"},
+            id="a line",
         ),
         pytest.param("payment", {"Tip__c": 5}, {"P1 Tip__c"}, id="a tip"),
     ],
@@ -114,7 +117,11 @@ def test_a_long_range_finds_what_sums_show_and_content_what_they_do_not(shop):
 def test_content_that_no_sum_shows_is_compared(shop, name, changes, fields):
     sale = shop.ring(shop.ring_item, customer=shop.anna)
     shop.sync()
-    rows = {"header": shop.sale_row(sale), "line": shop.lines_of(sale)[0], "payment": shop.payments_of(sale)[0]}
+    rows = {
+        "header": shop.sale_row(sale),
+        "line": shop.lines_of(sale)[0],
+        "payment": shop.payments_of(sale)[0],
+    }
     assert today(shop).agrees
     shop.edit_in_crm(rows[name]["Id"], **changes)
 
@@ -160,7 +167,11 @@ def test_repair_sends_again_what_differs_and_leaves_what_only_salesforce_has(sho
 def test_rows_deleted_in_salesforce_are_told_and_come_back_once(shop, what, op):
     sale = shop.ring(shop.ring_item)
     shop.sync()
-    row = {"header": shop.sale_row, "line": lambda i: shop.lines_of(i)[0], "payment": lambda i: shop.payments_of(i)[0]}
+    row = {
+        "header": shop.sale_row,
+        "line": lambda i: shop.lines_of(i)[0],
+        "payment": lambda i: shop.payments_of(i)[0],
+    }
     delete(shop, row[what](sale)["Id"], op)
 
     certificate = today(shop)

@@ -258,3 +258,23 @@ def test_a_home_that_is_pointed_at_another_org_halts(found):
     other.org.id = other.org.id[:-6] + "999AAA"
     with pytest.raises(Halted, match="Salesforce org"):
         world.sync()
+
+
+def test_people_whose_creation_was_never_heard_of_are_taken_up_as_what_they_are(shop):
+    """The run that created them ends before their answer comes; the next one finds them under our key."""
+    ann = shop.customer("Ann", "Visser", email="visser@mail.example")
+    twin = shop.customer("Ann", "Visser", email="visser@mail.example", mobile="518-555-0147")
+    bob = shop.customer("Bob", "Visser", email="visser@mail.example")
+    shop.fail_crm("reset_after", "POST .*composite", times=None)
+    with pytest.raises(Transient):
+        shop.sync()
+    shop.crm_server.faults.clear()
+    shop.sync()
+
+    known = shop.all_known("customer", (ann, twin, bob))
+    assert known[str(ann)].crm_id == known[str(twin)].crm_id != known[str(bob)].crm_id
+    rules = {i: shop.row("Customer_Identity__c", key("customer", i))["Rule__c"] for i in (ann, twin, bob)}
+    assert {ann: "created", twin: "email", bob: "created"} == rules
+    assert "+15185550147" == shop.crm_row(known[str(ann)].crm_id)["PersonMobilePhone"]
+    shop.sync()
+    assert 0 == shop.calls[1]

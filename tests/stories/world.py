@@ -83,10 +83,18 @@ class World:
         self.sim_clock.set(NOW.timestamp())
         self.org = self.crm_app.org
         self.floor = self.till_app.floor
-        self.till_server = Server(self.till_app).start()
-        self.crm_server = Server(self.crm_app).start()
+        self.till_server = self.serve(self.till_app)
+        self.crm_server = self.serve(self.crm_app)
         self.calls = (0, 0)
         self.configure(toml)
+
+    def serve(self, app):
+        """Put a simulator on a port."""
+        return Server(app).start()
+
+    def way(self):
+        """Return the way to both simulators; None is the network."""
+        return
 
     def close(self):
         self.till_server.close()
@@ -125,7 +133,7 @@ model = "{self.model}"
 
     @contextmanager
     def opened(self, *, history=False) -> Iterator[Any]:
-        parts = open_home(self.home, clock=self.clock, seed=1, history=history)
+        parts = open_home(self.home, clock=self.clock, seed=1, history=history, http=self.way())
         try:
             yield parts
         finally:

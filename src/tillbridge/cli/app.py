@@ -49,6 +49,16 @@ app.add_typer(schema, name="schema")
 alerts = typer.Typer(no_args_is_help=True, help="Messages to people about what needs them.")
 app.add_typer(simulate, name="simulate")
 app.add_typer(alerts, name="alerts")
+problems = typer.Typer(
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    help="What Salesforce refuses, and what to do about it.",
+)
+matches = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Customers whom a person has to decide."
+)
+app.add_typer(problems, name="problems")
+app.add_typer(matches, name="matches")
 
 HomeOption = Annotated[
     Path | None,
@@ -349,6 +359,47 @@ def certify(
     raise typer.Exit(run_certify(desk, found, asked, as_json=as_json))
 
 
+@app.command(short_help="Look for changes that the till did not tell.")
+def check(
+    context: typer.Context,
+    home: HomeOption = None,
+    nightly: Annotated[
+        bool, typer.Option("--nightly", help="Re-read the sales of the last weeks (checks.nightly_days) too.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Poll, then cross-check what the poll cannot see: late lines and payments, merges, deleted employees.
+
+    Re-reads the sales of the last days (checks.reread_days). What was missed is carried across, and listed.
+    """
+    from tillbridge.cli.checks import run_check
+
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(run_check(desk, found, nightly=nightly, as_json=as_json))
+
+
+@app.command(short_help="Re-read what was not verified for longest.")
+def sweep(
+    context: typer.Context,
+    home: HomeOption = None,
+    calls: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Spend about so many Lightspeed calls.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Re-read everything once.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Poll, then re-read the longest-unverified records on both sides, repair, and list what was missed.
+
+    Without an option it reads what keeps a turn within checks.sweep_days.
+    """
+    from tillbridge.cli.checks import run_sweep
+
+    if full and calls is not None:
+        raise typer.BadParameter("--calls and --full do not go together.")
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(run_sweep(desk, found, calls=calls, full=full, as_json=as_json))
+
+
 @app.command(short_help="Look at a receipt as it was read, or send it again.")
 def replay(
     context: typer.Context,
@@ -446,6 +497,169 @@ def explain(
         raise typer.BadParameter(f"KIND is one of {', '.join(KINDS)}, not {kind}.")
     desk, found = _at_home(context, home, as_json=as_json)
     raise typer.Exit(show_record(desk, found, kind, till_id, as_json=as_json))
+
+
+# --- the problems desk ---------------------------------------------------------------------------
+
+ProblemIds = Annotated[list[int], typer.Argument(metavar="ID...", help="Numbers of problems.")]
+LaterOption = Annotated[bool, typer.Option("--later", help="Leave the sending to the next run.")]
+PROBLEM_STATES = ("retrying", "gave_up", "ignored", "resolved")
+
+
+@problems.callback()
+def problems_list(
+    context: typer.Context,
+    home: HomeOption = None,
+    cause: Annotated[str | None, typer.Option(metavar="CAUSE", help="Only this cause.")] = None,
+    state: Annotated[
+        str | None, typer.Option(help=f"Only one state: {', '.join(PROBLEM_STATES)}. Default: what is open.")
+    ] = None,
+    waiting: Annotated[
+        bool, typer.Option("--waiting", help="What receipts wait for instead: it fills in by itself.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List what Salesforce refuses, by cause: how many, what it said, what to change, when it is tried next.
+
+    Fixing a cause once releases everything behind it: see `problems fix`.
+    """
+    from tillbridge.cli.problems import show_problems, show_waiting
+
+    if context.invoked_subcommand is not None:
+        return
+    if state not in {None, *PROBLEM_STATES}:
+        raise typer.BadParameter(f"--state is one of {', '.join(PROBLEM_STATES)}, not {state}.")
+    desk, found = _at_home(context, home, as_json=as_json)
+    if waiting:
+        raise typer.Exit(show_waiting(desk, found, as_json=as_json))
+    raise typer.Exit(show_problems(desk, found, cause=cause, state=state, as_json=as_json))
+
+
+@problems.command("show", short_help="Tell everything about one problem.")
+def problems_show(
+    context: typer.Context,
+    problem: Annotated[int, typer.Argument(metavar="ID", help="The problem's number.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell everything about one problem: whose it is, what was sent and answered, when it is tried again."""
+    from tillbridge.cli.problems import show_problem
+
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(show_problem(desk, found, problem, as_json=as_json))
+
+
+@problems.command("retry", short_help="Try problems again now.")
+def problems_retry(
+    context: typer.Context,
+    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID...]", help="Numbers of problems.")] = None,
+    home: HomeOption = None,
+    cause: Annotated[str | None, typer.Option(metavar="CAUSE", help="All of this cause.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that are open.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Read the records from the till again and send them now; those given up on too."""
+    from tillbridge.cli.problems import run_retry
+
+    if [bool(ids), cause is not None, everything].count(True) != 1:
+        raise typer.BadParameter("Say which: numbers of problems, --cause CAUSE, or --all.")
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(run_retry(desk, found, ids or [], cause=cause, everything=everything, as_json=as_json))
+
+
+@problems.command("ignore", short_help="Leave problems alone from now on.")
+def problems_ignore(
+    context: typer.Context,
+    ids: ProblemIds,
+    home: HomeOption = None,
+    note: Annotated[str | None, typer.Option(help="Why, for whoever looks later.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Leave problems alone. A later success resolves them; another cause brings them back."""
+    from tillbridge.cli.problems import run_ignore
+
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(run_ignore(desk, found, ids, note=note, as_json=as_json))
+
+
+@problems.command("edit", short_help="Set fields of one record by hand, and send it.")
+def problems_edit(
+    context: typer.Context,
+    problem: Annotated[int, typer.Argument(metavar="ID", help="The problem's number.")],
+    fields: Annotated[
+        list[str], typer.Argument(metavar="FIELD=VALUE...", help="Salesforce's fields; no value empties one.")
+    ],
+    home: HomeOption = None,
+    later: LaterOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Set fields of one record by hand, until Salesforce accepts it; the rest is read from the till."""
+    from tillbridge.cli.problems import run_edit
+
+    if wrong := [pair for pair in fields if not pair.partition("=")[1]]:
+        raise typer.BadParameter(f"FIELD=VALUE is expected, not {wrong[0]}.")
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(run_edit(desk, found, problem, fields, later=later, as_json=as_json))
+
+
+@problems.command("fix", short_help="Decide about a cause once, for every record of it.")
+def problems_fix(
+    context: typer.Context,
+    cause: Annotated[
+        str, typer.Argument(metavar="CAUSE", help="As `problems` shows it; its last part will do.")
+    ],
+    home: HomeOption = None,
+    replace: Annotated[
+        list[str] | None,
+        typer.Option(metavar="VALUE=OTHER", help="Send OTHER wherever VALUE would be sent. Can be repeated."),
+    ] = None,
+    default: Annotated[
+        str | None, typer.Option(metavar="VALUE", help="Send VALUE where the till has none.")
+    ] = None,
+    leave_out: Annotated[
+        bool, typer.Option("--leave-out", help="Send what is refused for this cause without the field.")
+    ] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Forget what was decided about this cause.")] = False,
+    field: Annotated[
+        str | None, typer.Option(metavar="FIELD", help="Which field; default: the one that Salesforce named.")
+    ] = None,
+    later: LaterOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Decide about a cause once: every record of it is sent again, and later ones go the same way."""
+    from tillbridge.cli.problems import Wish, run_fix
+
+    wish = Wish(tuple(replace or ()), default, leave_out, undo, field)
+    if mistake := wish.check():
+        raise typer.BadParameter(mistake)
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(run_fix(desk, found, cause, wish, later=later, as_json=as_json))
+
+
+@matches.command("review", short_help="List whom a person has to decide.")
+def matches_review(context: typer.Context, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List the customers whom a person has to decide, side by side with the people that they may be."""
+    from tillbridge.cli.matches import show_reviews
+
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(show_reviews(desk, found, as_json=as_json))
+
+
+@matches.command("choose", short_help="Say who a customer is.")
+def matches_choose(
+    context: typer.Context,
+    till_id: Annotated[str, typer.Argument(metavar="CUSTOMER", help="The till's number of the customer.")],
+    choice: Annotated[str, typer.Argument(metavar="ID|new", help="A Salesforce id, or new: nobody is it.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say who a customer is, or that nobody in Salesforce is; its receipts follow by themselves."""
+    from tillbridge.cli.matches import choose_match
+
+    if not till_id.isdecimal():
+        raise typer.BadParameter(f"CUSTOMER is Lightspeed's own number, not {till_id}.")
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(choose_match(desk, found, till_id, choice, as_json=as_json))
 
 
 @alerts.command("test")

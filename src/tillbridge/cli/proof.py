@@ -251,6 +251,7 @@ def _sum(side: Mapping[Cell, Totals], cells: Iterable[Cell]) -> Totals:
 
 def _show_receipts(desk: Desk, certificate: Certificate) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for title in ("Receipt", "Store", "Day", "What differs", "Why"):
@@ -260,7 +261,8 @@ def _show_receipts(desk: Desk, certificate: Certificate) -> None:
         named = f" ({words.joined(differing, _NAMES_SHOWN)})" if differing else ""
         why = f"{receipt.reason}: {words.plain(receipt.note)}" if receipt.reason else ""
         cell = receipt.cell
-        table.add_row(receipt.key, cell.store_code, str(cell.business_date), receipt.what + named, why)
+        where = Text(receipt.key), Text(cell.store_code), str(cell.business_date)
+        table.add_row(*where, Text(receipt.what + named), Text(why))
     desk.screen.result.print(table)
     if len(certificate.receipts) > _RECEIPTS_SHOWN:
         more = len(certificate.receipts) - _RECEIPTS_SHOWN

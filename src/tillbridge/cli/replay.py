@@ -15,6 +15,8 @@ from tillbridge.cli.desk import Desk, noted, open_parts
 from tillbridge.cli.runs import run_forced
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from tillbridge.engine.replay import FieldRow, Preview
 
 
@@ -29,16 +31,21 @@ def look(desk: Desk, home: Path, sale: str, mapping: str, at: datetime | None, *
     from tillbridge.engine.replay import NothingKept, preview
 
     when: Any = mapping
-    with desk.screen.progress() as progress, open_parts(desk, home, progress, history=False) as parts:
+    nothing: NothingKept | None = None
+    with (
+        desk.screen.progress() as progress,
+        open_parts(desk, home, progress, history=False) as parts,
+        noted(parts, "replay") as counts,
+    ):
+        connection, own = parts.connect(), config.functions(parts.config)
         try:
-            with noted(parts, "replay") as counts:
-                found = preview(
-                    parts.connect(), sale, mapping=when, at=at, functions=config.functions(parts.config)
-                )
-                counts["differences"] = len(found.differences)
+            found = preview(connection, sale, mapping=when, at=at, functions=own)
+            counts["differences"] = len(found.differences)
         except NothingKept as error:
-            desk.screen.note(words.sentence(str(error)))
-            return words.NEEDS_PERSON
+            nothing = error  # An answer, and no failed run.
+    if nothing is not None:
+        desk.screen.note(words.sentence(str(nothing)))
+        return words.NEEDS_PERSON
     if as_json:
         desk.screen.document(as_document(found))
     else:
@@ -97,19 +104,18 @@ def _show(desk: Desk, found: Preview) -> None:
     )
 
 
-def _table(fields: list[FieldRow]) -> Any:
+def _table(fields: list[FieldRow]) -> Table:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for title in ("Row", "Field", "Would send", "Salesforce holds"):
         table.add_column(title)
     for field in fields:
-        sides = (_side(field.would_send), _side(field.holds))
+        sides = (Text(_side(field.would_send)), Text(_side(field.holds)))
         table.add_row(field.row, field.field, *sides)
     return table
 
 
 def _side(value: str | None) -> str:
-    from rich.markup import escape
-
-    return "no such row" if value is None else escape(words.plain(value)) or "(empty)"
+    return "no such row" if value is None else words.plain(value) or "(empty)"

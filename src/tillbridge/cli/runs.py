@@ -31,12 +31,16 @@ def run_backfill(desk: Desk, home: Path, *, again: bool, newest_first: bool, as_
             _forget_progress(parts)
         elif _is_loaded(parts):
             progress.say("The history has been loaded before; `tillbridge backfill --again` compares it all.")
-        report = _report(desk, parts, "backfill", backfill, fresh=True)
+        # Going on with a load spends no calls on looking at an org that was looked at when it began.
+        resuming = parts.state.fact("backfill_began") is not None and not again and not _is_loaded(parts)
+        report = _report(desk, parts, "backfill", backfill, fresh=not resuming)
     return _tell(desk, report, as_json=as_json)
 
 
 def _is_loaded(parts: Parts) -> bool:
-    return all(parts.state.cursor(f"backfill {kind}") == "done" for kind in _KINDS)
+    wave, staged = parts.spool.current()
+    read = all(parts.state.cursor(f"backfill {kind}") == "done" for kind in _KINDS)
+    return read and not staged and not parts.spool.is_loading(wave)
 
 
 def _forget_progress(parts: Parts) -> None:
@@ -51,6 +55,9 @@ def run_sync(desk: Desk, home: Path, *, as_json: bool) -> int:
 
     with desk.screen.progress() as progress, open_parts(desk, home, progress, history=False) as parts:
         report = _report(desk, parts, "sync", sync, fresh=False)
+        unfinished = parts.state.fact("backfill_began") is not None and not _is_loaded(parts)
+    if unfinished:
+        desk.screen.note("The history is not loaded to its end: run `tillbridge backfill` to go on with it.")
     return _tell(desk, report, as_json=as_json)
 
 

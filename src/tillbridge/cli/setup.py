@@ -132,7 +132,11 @@ def deploy(desk: Desk, home: Path, *, check_only: bool, as_json: bool) -> int:
         status = deploy_package(parts, progress, check_only=check_only)
         assigned = None
         if status.success and not check_only:
+            blind = parts.crm.describe("Account") is None
             assigned = assign(parts)
+            if blind and shows_persons(parts):
+                # Only now may our user see that the org has person accounts: their part follows.
+                status = deploy_package(parts, progress, check_only=False)
     if as_json:
         desk.screen.document(_document(status, assigned))
     else:
@@ -144,8 +148,7 @@ def deploy_package(parts: Parts, progress: Progress, *, check_only: bool) -> Dep
     """Build the package for this org, send it, and wait until the org is done with it."""
     from tillbridge.connectors.salesforce import metadata
 
-    account = parts.crm.describe("Account")
-    persons = account is not None and "IsPersonAccount" in account.fields
+    persons = shows_persons(parts)
     try:
         package = metadata.build_zip(
             metadata.package_folder(),
@@ -157,6 +160,12 @@ def deploy_package(parts: Parts, progress: Progress, *, check_only: bool) -> Dep
     deployment = parts.crm.deploy(package, check_only=check_only)
     title = "Checking the Salesforce package" if check_only else "Installing the Salesforce package"
     return _wait(parts, progress, deployment, title)
+
+
+def shows_persons(parts: Parts) -> bool:
+    """Say whether the org has person accounts, as far as our user may see. One call."""
+    account = parts.crm.describe("Account")
+    return account is not None and "IsPersonAccount" in account.fields
 
 
 def _wait(parts: Parts, progress: Progress, deployment: str, title: str) -> DeployStatus:

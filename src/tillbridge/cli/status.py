@@ -91,6 +91,7 @@ def gather(home: Path, state: State, journal: Journal, people: People) -> dict[s
             for c in records.cursors(state)
         ],
         "salesforce_usage": _usage(state.fact("crm_usage")),
+        "verified": _verified(state),
         "status": words.NEEDS_PERSON if problems or conflicts else words.DONE,
     }
 
@@ -232,6 +233,7 @@ def _show(result: Console, report: Mapping[str, Any], now: datetime) -> None:
     _show_reviews(result, report["review"])
     _show_waiting(result, report["waiting"])
     _show_runs(result, report, now)
+    _show_verified(result, report["verified"], now)
 
 
 def _counts(counts: Mapping[str, Mapping[str, int]]) -> Table:
@@ -384,3 +386,44 @@ def _more(result: Console, count: int, hint: str = "") -> None:
         result.print(f"  and {words.number(count - _SHOWN)} more; {hint}--json lists all.", style="dim")
     elif hint:
         result.print(f"  {hint.removesuffix('; ')}.", style="dim")
+
+
+# --- how old our knowledge is ----------------------------------------------------------------------
+
+_VERIFIED = ("sale", "customer", "product", "stock")
+
+
+def _verified(state: State) -> dict[str, Any]:
+    """Say since when the oldest record of each kind was not read from the till, and what the feed missed."""
+    from tillbridge.store.verified import Verified
+
+    verified = Verified(state)
+    ages = verified.ages(_VERIFIED)
+    return {
+        "oldest": {
+            kind: {
+                "records": age.records,
+                "never": age.never,
+                "oldest_at": None if age.oldest_at is None else moment(age.oldest_at),
+            }
+            for kind in _VERIFIED
+            if (age := ages.get(kind)) is not None
+        },
+        "missed_by_the_feed": verified.count_missed(),
+    }
+
+
+def _show_verified(result: Console, verified: Mapping[str, Any], now: datetime) -> None:
+    if not verified["oldest"]:
+        return
+    told = []
+    for kind, age in verified["oldest"].items():
+        if age["never"]:
+            since = f"{words.number(age['never'])} never"
+        else:
+            since = f"{_ago((now - datetime.fromisoformat(age['oldest_at'])).total_seconds())} ago"
+        told.append(f"{_NAMES[kind].lower()} {since}")
+    missed = words.several(verified["missed_by_the_feed"], "change")
+    result.print(
+        f"Longest unverified: {', '.join(told)}. The feed has missed {missed} so far.", soft_wrap=True
+    )

@@ -16,6 +16,7 @@ from tillbridge.engine.catalog import directory_rows, load_products, stock_rows
 from tillbridge.engine.connection import Connection
 from tillbridge.engine.customers import load_customers, read_people
 from tillbridge.engine.preflight import refresh_directory
+from tillbridge.engine.sales import plan_sales
 from tillbridge.engine.streams import CUSTOMERS, PRODUCTS, SALES, STOCK, VOIDS
 from tillbridge.engine.waves import WAVE_SALES_MAX, Wave
 from tillbridge.engine.writer import Writer
@@ -103,11 +104,18 @@ def _load_sales(connection: Connection) -> Counter[str]:
     resume = state.cursor(stream)
     if resume != _DONE:
         for page in connection.till.sales(_history(connection, resume)):
-            # Open and cancelled sales are settled by the poll, should they ever be completed.
             landing = [sale for sale in page.rows if lands(sale)]
+            # Open ones come by the poll once they are completed; cancelled ones never do.
+            others = plan_sales(
+                connection,
+                [sale for sale in page.rows if not lands(sale)],
+                history=True,
+                seen_at=page.server_time,
+            )
             with state.begin() as c:
                 if landing:
                     connection.raw.keep_sealed(c, "sale", landing, *spool.stage(c, wave, landing))
+                state.settle(c, others.settled)
                 state.move_cursor(c, stream, page.next or _DONE)
             staged += len(landing)
             bar.advance(len(page.rows))

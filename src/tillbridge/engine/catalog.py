@@ -15,7 +15,7 @@ import msgspec
 from tillbridge.engine.connection import Connection
 from tillbridge.engine.directory import Directory
 from tillbridge.engine.mapping import mapped
-from tillbridge.engine.rows import Row
+from tillbridge.engine.rows import Row, as_mapped
 from tillbridge.engine.writer import Delivery, Writer
 from tillbridge.model.acks import Refused
 from tillbridge.model.catalog import employee_facts, stock_facts, store_facts
@@ -201,7 +201,7 @@ def _price_row(
         till_id=product.id,
         object="PricebookEntry",
         payload=payload,
-        digest=payload_hash(payload),
+        digest=payload_hash(as_mapped(payload)),
     )
     if crm_id is not None:
         row.operation, row.crm_id = "update", crm_id

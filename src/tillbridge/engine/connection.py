@@ -110,6 +110,7 @@ class Connection:
     objects: Mapping[str, ObjectFacts]
     around: Surroundings
     progress: Progress
+    unlisted: set[str] = field(default_factory=set)  # registers that sales name and the till does not list
     region: str | None = None  # where people dial without a country code
 
     @property

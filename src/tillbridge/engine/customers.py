@@ -8,8 +8,8 @@ says is never overwritten by a first link: only blanks are filled.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from tillbridge.engine.connection import Connection
 from tillbridge.engine.directory import FRESH
 from tillbridge.engine.mapping import mapped
-from tillbridge.engine.rows import Mapped, Row, Standing
+from tillbridge.engine.rows import Given, Mapped, Row, Standing
 from tillbridge.engine.streams import OVERLAP
 from tillbridge.engine.writer import Writer
 from tillbridge.model.acks import Ack, Refused, Written
@@ -58,6 +58,10 @@ _NOBODY_YET = datetime(2000, 1, 1, tzinfo=UTC)  # before any CRM row's stamp
 _INDEX_AT_ONCE = 2_000
 
 
+# Whoever stands so is still waited for: by a person, or by somebody's ack.
+_UNDECIDED = frozenset({"review", "waiting", "conflict", "problem"})
+
+
 class CustomerPlan:
     """What a set of customers becomes. Hand `after` to the writer; call `finish` when it is done."""
 
@@ -90,6 +94,8 @@ class CustomerPlan:
             self._connection.state.settle(c, self.settled)
             self._connection.people.decide(c, self.verdicts)
             self._connection.people.cast(c, self.quiet)
+            done = [("customer", each.till_id) for each in self.settled if each.state not in _UNDECIDED]
+            self._connection.journal.resolve(c, done)
 
     def after(self, transaction: sa.Connection, acked: Sequence[tuple[Standing, Ack]]) -> None:
         """Move shadows and the index of people in the transaction that settles their rows."""
@@ -165,7 +171,7 @@ def plan_customers(
                 plan.counts["unchanged"] += 1
             else:
                 new.append(one)
-        elif force or before.digest != one.digest:
+        elif force or before.digest != one.digest or before.state == "problem":
             linked.append((one, before))
         else:
             plan.counts["unchanged"] += 1
@@ -222,7 +228,9 @@ def _plan_updates(connection: Connection, plan: CustomerPlan, linked: Sequence[t
         person = people.get(before.crm_id or "")
         if anonymised(one.customer) or person is None or not _writable(connection, person):
             # Its name tells nothing any more, or what it is linked to is not ours to change: the link stands.
-            plan.settled.append(_same_standing(primary[one.id], one))
+            same = primary[one.id]
+            state = "settled" if same.state == "problem" else same.state  # There is nothing left to refuse.
+            plan.settled.append(_standing(one, same, state, same.reason))
             continue
         _plan_update(connection, plan, one, before, person, shadows.get(one.id))
 
@@ -261,6 +269,11 @@ def _plan_update(
         state, reason = "conflict", f"both sides changed {', '.join(conflicts)}; Salesforce keeps its own"
     elif before.state in {"conflict", "problem"}:
         state, reason = "settled", None
+    for name, value in one.payload.items():
+        if isinstance(value, Given) and not value.once:
+            push[name] = value
+            _put(till, name, one.texts.get(name))
+            _put(crm, name, _text(value.value))
     if person.key is None and table.key_field and not (before.reason or "").startswith("second"):
         push[table.key_field] = one.payload[table.key_field]
     unread = _pending(shadow) if person.changed_at is None else frozenset()
@@ -311,7 +324,7 @@ def _field_states(
     pending = _pending(shadow) if read_back else frozenset()
     states = {}
     for name in one.payload:
-        if name == key_field:
+        if name == key_field or isinstance(one.payload[name], Given):
             continue
         seen = Pair(one.texts.get(name), person.fields.get(name))
         before = Pair(till.get(name), crm.get(name)) if shadow else None
@@ -373,23 +386,28 @@ def _plan_new(
     # A creation is announced before it leaves: who now carries our key was created by a run that was killed.
     verdicts = connection.people.verdicts([one.id for one in new])
     begun = {persons[i].external_ids[0]: i for i, v in verdicts.items() if v.outcome == "created"}
+    # Whom a person has called new is not looked for again when the CRM refused them the first time.
+    decided = {i: by for i, v in verdicts.items() if v.outcome == "created" and (by := confirmed_by(v))}
     candidates = _candidates(connection, people, begun)
     by_keys = {
         frozenset(match_keys(persons[i])): [candidates[row.id] for row in rows] for i, rows in found.items()
     }
     named = {one.id: one for one in new}
     # Whoever is never created must not stand in the way of a living record of the same person.
-    living = [persons[one.id] for one in new if _never_created(connection, one.customer) is None]
-    others = [persons[one.id] for one in new if _never_created(connection, one.customer) is not None]
+    open_ones = [one for one in new if one.id not in decided]
+    living = [persons[one.id] for one in open_ones if _never_created(connection, one.customer) is None]
+    others = [persons[one.id] for one in open_ones if _never_created(connection, one.customer) is not None]
     rules = _rules(connection)
     decisions = matching.match_batch(living, lambda keys: by_keys.get(frozenset(keys), []), _become, rules)
-    fresh = [_become(person) for person, decision in decisions if isinstance(decision, matching.Create)]
+    fresh = _by_key(person for person, decision in decisions if isinstance(decision, matching.Create))
     decisions += matching.match_batch(
         others,
-        lambda keys: [*by_keys.get(frozenset(keys), []), *_sharing(keys, fresh)],
+        lambda keys: [*by_keys.get(frozenset(keys), []), *(who for k in sorted(keys) for who in fresh[k])],
         _become_nobody,
         rules,
     )
+    for till_id, by in decided.items():
+        _create(connection, plan, named[till_id], matching.Create(), owners.get(till_id), by)
     for person, decision in decisions:
         one = named[person.id]
         match decision:
@@ -438,9 +456,14 @@ def _become_nobody(person: Person) -> Candidate:
     return Candidate(id=_FRESH + person.id)
 
 
-def _sharing(keys: Collection[str], people: Sequence[Candidate]) -> list[Candidate]:
-    wanted = set(keys)
-    return [person for person in people if wanted & match_keys(person)]
+def _by_key(created: Iterable[Person]) -> defaultdict[str, list[Candidate]]:
+    """Sort those who are being created by the keys that they may be found by."""
+    found: defaultdict[str, list[Candidate]] = defaultdict(list)
+    for person in created:
+        candidate = _become(person)
+        for each in match_keys(candidate):
+            found[each].append(candidate)
+    return found
 
 
 def _link(
@@ -499,6 +522,7 @@ def _attach(
 # What a second till record of a person must not write: it belongs to the first.
 _PRIMARY_ONLY = frozenset({"Lightspeed_Customer_ID__c", "Lightspeed_Created_At__c"})
 _FRESH = "new:"
+_CONFIRMED_BY = "confirmed_by"
 _UNCONFIRMED = "~unconfirmed"
 
 
@@ -525,7 +549,12 @@ def _identity(till_id: str, link: matching.Link) -> IdentityFacts:
 
 
 def _create(
-    connection: Connection, plan: CustomerPlan, one: _Seen, decision: matching.Create, owner: str | None
+    connection: Connection,
+    plan: CustomerPlan,
+    one: _Seen,
+    decision: matching.Create,
+    owner: str | None,
+    by: str | None = None,
 ) -> None:
     if why := _never_created(connection, one.customer):
         plan.settled.append(
@@ -534,7 +563,9 @@ def _create(
         plan.rows.append(_nobodys_identity(connection, one.id, why, _status_of(one.customer)))
         return
     plan.counts["people created"] += 1
-    detail = {"rejected": [_told(each) for each in decision.rejected]}
+    detail: dict[str, Any] = {"rejected": [_told(each) for each in decision.rejected]}
+    if by is not None:
+        detail[_CONFIRMED_BY] = by
     plan.verdicts.append(_verdict(connection, one.id, "created", None, detail))
     table = connection.maps["customer"]
     given: dict[str, Mapped] = {n: value for n, value in one.payload.items() if value is not None}
@@ -556,7 +587,8 @@ def _create(
     )
     identity = IdentityFacts(id=one.id, customer=Ref(Kind.CUSTOMER, one.id), rule="created")
     plan.rows.append(_identity_row(connection, identity))
-    plan.expect(one.id, one.texts, one.texts, _as_person(connection, one), one.payload)
+    shown = {**one.texts, **as_texts({n: v.value for n, v in one.payload.items() if isinstance(v, Given)})}
+    plan.expect(one.id, one.texts, shown, _as_person(connection, one), one.payload)
 
 
 def _created(one: _Seen) -> str:
@@ -666,6 +698,88 @@ def _review(connection: Connection, plan: CustomerPlan, one: _Seen, review: matc
     )
 
 
+# --- what a person has decided, and what is owed ---------------------------------------------------
+
+
+def plan_choice(
+    connection: Connection, customer: Customer, person: CrmPersonRow | None, by: str
+) -> CustomerPlan:
+    """Do with a customer in review what a person said: link to somebody, or create; None: it is new."""
+    plan = CustomerPlan(connection)
+    one = _seen(connection, customer)
+    if person is None:
+        _create(connection, plan, one, matching.Create(), None, by)
+        return plan
+    candidate = _candidates(connection, {person.id: person}, {})[person.id]
+    own_key = key(connection.account.id, "customer", one.id)
+    second = bool(set(candidate.linked_to) - {one.id}) or person.key not in {None, own_key}
+    _link(connection, plan, one, matching.Link(candidate, "person", f"chosen by {by}", second), person)
+    plan.verdicts[-1].detail[_CONFIRMED_BY] = by
+    return plan
+
+
+def confirmed_by(verdict: Verdict) -> str | None:
+    """Return which person has decided it; None: a rule has."""
+    by: str | None = verdict.detail.get(_CONFIRMED_BY)
+    return by
+
+
+def owed_rows(
+    connection: Connection,
+    customers: Mapping[str, Customer],
+    owed: Collection[tuple[str, str]],
+    planned: Collection[Row],
+) -> list[Row]:
+    """Return the identities and accounts, given as (kind, id), that were refused and nothing else sends."""
+    taken = {row.thing for row in planned}
+    ids = [i for kind, i in owed if i in customers and (kind, i) not in taken]
+    known = connection.state.known("customer", ids)
+    verdicts = connection.people.verdicts(ids)
+    rows = []
+    for kind, till_id in sorted(owed):
+        if till_id not in known or (kind, till_id) in taken:
+            continue
+        if kind == "account":
+            rows += _owed_account(connection, customers[till_id], known[till_id])
+        else:
+            rows.append(_owed_identity(connection, customers[till_id], known[till_id], verdicts.get(till_id)))
+    return rows
+
+
+def _owed_account(connection: Connection, customer: Customer, known: Known) -> list[Row]:
+    """Return a contact's account, and the contact's way to it where it landed without."""
+    rows = [_account_row(connection, customer_facts(customer, connection.zones, connection.region))]
+    if known.crm_id is not None and known.crm_parent is None and known.object == "Contact":
+        way: dict[str, Mapped] = {"AccountId": Ref("account", known.till_id)}  # type: ignore[arg-type]
+        rows.append(
+            Row(
+                kind="customer",
+                till_id=known.till_id,
+                object="Contact",
+                payload=way,
+                operation="update",
+                crm_id=known.crm_id,
+                state=known.state,
+                reason=known.reason,
+            )
+        )
+    return rows
+
+
+def _owed_identity(connection: Connection, customer: Customer, known: Known, verdict: Verdict | None) -> Row:
+    if known.crm_id is None:
+        status = "In Review" if known.state == "review" else _status_of(customer)
+        return _nobodys_identity(connection, known.till_id, known.reason or known.state, status)
+    facts = IdentityFacts(
+        id=known.till_id,
+        customer=Ref(Kind.CUSTOMER, known.till_id),
+        rule=(verdict.rule if verdict else None) or "created",
+        evidence=verdict.detail.get("evidence") if verdict else None,
+        primary=not (known.reason or "").startswith("second"),
+    )
+    return _identity_row(connection, facts)
+
+
 # --- small things --------------------------------------------------------------------------------
 
 
@@ -679,10 +793,6 @@ def _standing(one: _Seen, before: Known, state: str, reason: str | None) -> Sett
         till_stamp=one.stamp,
         digest=one.digest,
     )
-
-
-def _same_standing(before: Known, one: _Seen) -> Settled:
-    return _standing(one, before, before.state, before.reason)
 
 
 def _verdict(
@@ -711,6 +821,8 @@ def as_texts(payload: Mapping[str, Mapped]) -> dict[str, str]:
 
 
 def _text(value: Mapped) -> str | None:
+    if isinstance(value, Given):
+        value = value.mapped
     if value is None or isinstance(value, Ref | BuyerStanding):
         return None
     if isinstance(value, bool):

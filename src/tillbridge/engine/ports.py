@@ -143,6 +143,9 @@ class Questions(Protocol):
     ) -> list[CrmPersonRow]:
         """Read the people of several objects that changed since a moment of the org's clock, in one call."""
 
+    def fates(self, name: str, ids: Collection[str]) -> dict[str, str | None]:
+        """Say which of these records are gone: id to the one they were merged into, None if deleted."""
+
     def users_of(self, kind: Literal["store", "employee"]) -> dict[str, str]:
         """Return the owners that administrators named: store or employee key to user id."""
 

@@ -11,8 +11,8 @@ passed it by. What the next poll would bring anyway is repaired without a word.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
@@ -21,11 +21,13 @@ from tillbridge.engine.catalog import stock_rows
 from tillbridge.engine.connection import Connection
 from tillbridge.engine.mapping import mapped
 from tillbridge.engine.resolve import Resolver
-from tillbridge.engine.rows import Row, Standing
+from tillbridge.engine.rows import Given, Row, Standing
 from tillbridge.engine.sales import plan_sales
-from tillbridge.engine.streams import CUSTOMERS, PRODUCTS, SALES, STOCK, parse
+from tillbridge.engine.streams import CUSTOMERS, OVERLAP, PRODUCTS, SALES, STOCK, parse
 from tillbridge.engine.sync import Slice, carry, not_refused, read_parents
 from tillbridge.model.answers import HeldAsk
+from tillbridge.model.records import Kind, Sale
+from tillbridge.model.sale import Ref
 from tillbridge.model.writing import FieldFacts, ObjectFacts, Value
 from tillbridge.store.state import Known, Settled
 from tillbridge.store.verified import Missed, Verified
@@ -34,6 +36,9 @@ _STREAM_OF = {"sale": SALES, "customer": CUSTOMERS, "product": PRODUCTS, "stock"
 _NUMBERS = frozenset({"double", "currency", "percent", "int"})
 _GONE = "deleted in Salesforce"
 _NEW = "never carried across"
+
+# A line of the diary names so many rows of a sale.
+_WORDS_MAX = 10
 
 Thing = tuple[str, str]
 HeldRow = Mapping[str, str | None]
@@ -63,7 +68,7 @@ def repair(connection: Connection, again: Slice, found_by: str, *, ask_crm: bool
     (of up to 400 keys a kind); else the CRM is asked only for what has moved.
     """
     state, verified = connection.state, Verified(connection.state)
-    again.sales = {sale.id: sale for sale in not_refused(state, "sale", list(again.sales.values()))}
+    again.sales = {sale.id: sale for sale in _fit_to_compare(connection, list(again.sales.values()))}
     people = not_refused(state, "customer", list(again.customers.values()))
     again.customers = {customer.id: customer for customer in people}
     read_parents(connection, again)
@@ -88,6 +93,16 @@ def repair(connection: Connection, again: Slice, found_by: str, *, ask_crm: bool
         for kind, read in again_ids(again).items():
             verified.mark(c, kind, read)
     return Outcome(counts, [*logged, *late])
+
+
+def _fit_to_compare(connection: Connection, sales: Sequence[Sale]) -> list[Sale]:
+    """Leave out what stands elsewhere: refused as it is, or on its way in a bulk job."""
+    known = connection.state.known("sale", [sale.id for sale in sales])
+    return [
+        sale
+        for sale in not_refused(connection.state, "sale", sales)
+        if sale.id not in known or known[sale.id].state != "staged"
+    ]
 
 
 def again_ids(again: Slice) -> dict[str, Collection[str]]:
@@ -117,6 +132,11 @@ class _Memory:
         prices = state.known("price", list(again.products))
         self.known.update({("price", i): known for i, known in prices.items()})
         self.shadows = connection.people.shadows(list(again.customers))
+        self.stamps = {
+            i: customer.changed_at.timestamp()
+            for i, customer in again.customers.items()
+            if customer.changed_at is not None
+        }
 
 
 # --- what differs --------------------------------------------------------------------------------
@@ -128,6 +148,7 @@ class _Review:
     def __init__(self, connection: Connection, memory: _Memory) -> None:
         self._connection = connection
         self._known = memory.known
+        self._stamps = memory.stamps
         self.doubted: dict[str, list[str]] = defaultdict(list)
         self.gone: dict[str, list[str]] = defaultdict(list)
         self.lost: list[Settled] = []
@@ -154,6 +175,7 @@ class _Review:
                 self._words[_whole(standing.row)].append(words)
             elif words:
                 theirs[_whole(standing.row)].append((standing, words))
+        self._parents_exist(standings, held)
         self._take_theirs(theirs)
 
     def _has_moved(self, standing: Standing) -> bool:
@@ -222,12 +244,37 @@ class _Review:
             said = Verified(self._connection.state).last_words(kind, [i for k, i in theirs if k == kind])
             last.update({(kind, i): what for i, what in said.items()})
         for whole, rows in theirs.items():
-            what = "; ".join(words for _, words in rows)
+            what = _sentence([words for _, words in rows])
             if whole not in self._words and last.get(whole) == what:
                 continue
             for standing, words in rows:
                 self._words[whole].append(words)
                 self.doubted[standing.row.kind].append(standing.row.till_id)
+
+    def _parents_exist(self, standings: Sequence[Standing], held: Mapping[Thing, HeldRow | None]) -> None:
+        """Look whether a parent is gone where the CRM has emptied a lookup: its id would be refused."""
+        wanted: dict[str, dict[str, Ref]] = defaultdict(dict)
+        for standing in standings:
+            shown = held.get(standing.row.thing)
+            if standing.row.kind != "sale" or shown is None:
+                continue
+            facts = self._facts(standing.row.object)
+            for name in _differing(standing, shown, facts):
+                ref, crm_id = standing.row.payload[name], standing.payload[name]
+                if isinstance(ref, Ref) and isinstance(crm_id, str) and shown.get(name) is None:
+                    wanted[facts.fields[name].references[0]][crm_id] = ref
+        asks = [HeldAsk(name, "Id", tuple(ids)) for name, ids in wanted.items()]
+        answers = self._connection.questions.held(asks) if asks else []
+        for ids, answer in zip(wanted.values(), answers, strict=True):
+            for crm_id in ids.keys() - answer.keys():
+                self._lose_parent(ids[crm_id])
+
+    def _lose_parent(self, ref: Ref) -> None:
+        if ref.kind == Kind.CUSTOMER:
+            for known in self._connection.state.known("customer", [ref.id]).values():
+                self._lose_person(known)
+        elif ref.kind != "sale_of_line":  # A sale that is gone is found when its own turn comes.
+            self.gone[ref.kind].append(ref.id)
 
     def existence(self, again: Slice) -> None:
         """Look whether the CRM still holds the people and products that these are linked to."""
@@ -247,11 +294,23 @@ class _Review:
                     self._lose_person(self._known["customer", i])
 
     def _lose_person(self, known: Known) -> None:
-        reason = f"the {known.object} {known.crm_id} that it is linked to was deleted or merged in Salesforce"
-        if known.state == "conflict" and known.reason == reason:
+        if known.till_id in self.gone["customer"]:
             return
-        # Whoever was deleted on purpose must not come back by itself: a person decides.
-        self.lost.append(Settled(kind="customer", till_id=known.till_id, state="conflict", reason=reason))
+        # Deleted on purpose, perhaps: nobody comes back by themselves, but an edit in the till counts more.
+        reason = (
+            f"the {known.object} {known.crm_id} that it was linked to was deleted or merged in Salesforce; "
+            "it is looked for again when it changes in the till"
+        )
+        self.lost.append(
+            Settled(
+                kind="customer",
+                till_id=known.till_id,
+                state="left_out",
+                reason=reason,
+                till_stamp=self._stamps.get(known.till_id),
+            )
+        )
+        self.gone["customer"].append(known.till_id)
         self._words["customer", known.till_id].append(f"its {known.object} is gone from Salesforce")
 
     def _products_exist(self, ids: Sequence[str]) -> None:
@@ -270,9 +329,17 @@ class _Review:
     def findings(self, found_by: str) -> list[Missed]:
         """Return what was found, one entry a thing."""
         return [
-            Missed(kind=kind, till_id=i, found_by=found_by, what="; ".join(words))
+            Missed(kind=kind, till_id=i, found_by=found_by, what=_sentence(words))
             for (kind, i), words in self._words.items()
         ]
+
+
+def _sentence(words: Sequence[str]) -> str:
+    """Put what was different of one thing into a line; of a whole sale, its rows need not be told."""
+    if words[0] in {_NEW, _GONE}:
+        return words[0]
+    more = f"; and {len(words) - _WORDS_MAX} more" if len(words) > _WORDS_MAX else ""
+    return "; ".join(words[:_WORDS_MAX]) + more
 
 
 def _whole(row: Row) -> Thing:
@@ -335,7 +402,8 @@ def _moved(
             fields = [
                 name
                 for name in shown.keys() & payload.keys() & facts.fields.keys()
-                if not same_value(payload[name], shown[name], facts.fields[name])  # type: ignore[arg-type]
+                if not isinstance(payload[name], Given)
+                and not same_value(payload[name], shown[name], facts.fields[name])  # type: ignore[arg-type]
             ]
         if what := _product_moved(i, memory, after, sorted(fields)):
             found.append(Missed(kind="product", till_id=i, found_by=found_by, what=what))
@@ -369,29 +437,56 @@ def _product_moved(product_id: str, memory: _Memory, after: _Memory, fields: Seq
 # --- did the feed pass it by? ----------------------------------------------------------------------
 
 
+class _Feed(msgspec.Struct, frozen=True):
+    """How far a stream's polls have come, in the till's own time."""
+
+    since: datetime | None  # the newest stamp that they have shown
+    polled_at: datetime | None  # what the till's clock said about when the last one had read everything
+
+    def passed(self, stamp: datetime | None, known: Known | None) -> bool:
+        """Say whether no poll will bring something with this stamp any more."""
+        if stamp is None or (known is not None and known.till_stamp == stamp.timestamp()):
+            return True
+        if self.since is not None and stamp <= self.since:
+            return True
+        # A register's clock may lag: only what is older than the overlap should have been there.
+        return self.polled_at is not None and stamp + OVERLAP <= self.polled_at
+
+
+def _feeds(connection: Connection, again: Slice) -> dict[str, _Feed]:
+    """Return where the polls stand, by kind.
+
+    When they ran is known by our clock only; how far the till's is from ours
+    has just been seen, so two clocks are never compared.
+    """
+    state = connection.state
+    ahead = again.seen_at - connection.clock.now() if again.seen_at else None
+    feeds = {}
+    for kind, stream in _STREAM_OF.items():
+        position = parse(state.cursor(stream))
+        moved_at = state.cursor_moved_at(stream)
+        polled_at = None
+        if ahead is not None and moved_at is not None and position.resume is None:
+            polled_at = datetime.fromtimestamp(moved_at, UTC) + ahead
+        feeds[kind] = _Feed(position.since, polled_at)
+    return feeds
+
+
 def _passed_by(
-    connection: Connection, again: Slice, memory: _Memory, found: Iterable[Missed]
+    connection: Connection, again: Slice, memory: _Memory, found: Sequence[Missed]
 ) -> list[Missed]:
-    """Keep what no poll would have brought: its stamp did not move, or the cursor is beyond it."""
-    stamps = _stamps(again)
-    since = {kind: parse(connection.state.cursor(stream)).since for kind, stream in _STREAM_OF.items()}
+    """Keep what no poll would have brought: its stamp did not move, or the polls are beyond it."""
+    # While history is being loaded, what is not there yet is not missed.
+    if not found or connection.state.cursor("backfill sales") not in {None, "done"}:
+        return []
+    stamps, feeds = _stamps(again), _feeds(connection, again)
     return [
         each
         for each in found
-        if _is_passed(
-            stamps.get((each.kind, each.till_id)),
-            memory.known.get((each.kind, each.till_id)),
-            since.get(each.kind),
+        if feeds[each.kind].passed(
+            stamps.get((each.kind, each.till_id)), memory.known.get((each.kind, each.till_id))
         )
     ]
-
-
-def _is_passed(stamp: datetime | None, known: Known | None, since: datetime | None) -> bool:
-    if stamp is None:
-        return True
-    if known is not None and known.till_stamp == stamp.timestamp():
-        return True
-    return since is not None and stamp <= since
 
 
 def _stamps(again: Slice) -> dict[Thing, datetime | None]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import cast
 
-from tillbridge.engine.rows import Row, Standing
+from tillbridge.engine.rows import Given, Row, Standing
 from tillbridge.model.records import Kind
 from tillbridge.model.sale import BuyerStanding, Ref
 from tillbridge.model.writing import KeyRef, Value
@@ -88,6 +88,7 @@ class Resolver:
         refs = self._maps[row.kind].refs if row.kind in self._maps else {}
         answers: dict[str, Value] = {}
         told: dict[str, Value] = {}
+        given: dict[str, Given] = {}
         missing: list[tuple[str, Ref]] = []
         lost = False
         for field, value in row.payload.items():
@@ -100,9 +101,34 @@ class Resolver:
                     lost = lost or value.kind == Kind.SALE  # only details refer to a sale itself
             elif type(value) is BuyerStanding:
                 answers[field] = self._buyer(value, fresh or {})
+            elif type(value) is Given:
+                given[field] = value
         payload = cast("dict[str, Value]", {**row.payload, **answers})
-        digest = row.digest or payload_hash({**payload, **told} if told else payload)
+        plain = {**payload, **told} if told else payload
+        if given:
+            payload, plain = self._with_given(row, payload, plain, given, fresh or {})
+        digest = row.digest or payload_hash(plain)
         return Standing(row=row, payload=payload, digest=digest, missing=missing, lost=lost)
+
+    def _with_given(
+        self,
+        row: Row,
+        payload: Mapping[str, Value],
+        plain: Mapping[str, Value],
+        given: Mapping[str, Given],
+        fresh: Mapping[tuple[str, str], str],
+    ) -> tuple[dict[str, Value], dict[str, Value]]:
+        """Put in what a person has set, and say what the digest is made of: what the map says."""
+        is_there = row.operation == "update" or self.link(*row.thing) is not None
+        sent, hashed = dict(payload), dict(plain)
+        for field, value in given.items():
+            del sent[field], hashed[field]
+            if not (value.once and is_there):
+                sent[field] = value.value
+            if not value.extra:
+                mapped = value.mapped
+                hashed[field] = self._buyer(mapped, fresh) if isinstance(mapped, BuyerStanding) else mapped
+        return sent, hashed
 
     def _buyer(self, standing: BuyerStanding, fresh: Mapping[tuple[str, str], str]) -> str:
         """Say in a word why a sale has its customer, or has none."""
@@ -115,7 +141,7 @@ class Resolver:
 
     def _answer(self, ref: Ref, spec: RefFacts, fresh: Mapping[tuple[str, str], str]) -> tuple[bool, Value]:
         """Return whether the parent is known at all, and what to put into the lookup."""
-        link = self._link_of(ref)
+        link = self.link_of(ref)
         if link is not None:
             return True, _part_of(link, spec.part)
         kind, record_id = ref.kind, ref.id
@@ -131,7 +157,17 @@ class Resolver:
         named = Kind.CUSTOMER if kind == "account" else kind
         return True, KeyRef(spec.relationship, spec.key_field, key(self._account, named, record_id))
 
-    def _link_of(self, ref: Ref) -> Link | None:
+    def repoint(self, fates: Mapping[str, str | None]) -> None:
+        """Take in what became of CRM records that are gone: merged into another one, or deleted."""
+        for thing, link in self._links.items():
+            if link is not None and link.crm_id in fates:
+                new = fates[link.crm_id]
+                self._links[thing] = None if new is None else Link(new, link.object, link.crm_parent)
+                if new is None and thing[0] == Kind.CUSTOMER:
+                    self._states[thing[1]] = "left_out"
+
+    def link_of(self, ref: Ref) -> Link | None:
+        """Return the link of what a reference points to."""
         if ref.kind == "sale_of_line":
             sale = self._sales_of_lines.get(ref.id)
             return self._links.get(("sale", sale)) if sale else None

@@ -7,6 +7,7 @@ field map says which fields; this file says which rows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -30,8 +31,30 @@ LAYERS = (
 )
 
 
+class Given(msgspec.Struct, frozen=True):
+    """A value that a person has set instead of `mapped`, by whose digest the row goes on being known.
+
+    `once`: only for a record that is not in the CRM yet; one that is there keeps
+    what it holds. `extra`: no line of the map speaks of this field.
+    """
+
+    value: Value
+    mapped: Value | BuyerStanding = None
+    once: bool = False
+    extra: bool = False
+
+
 # A field of a row that is not ready to be sent: a value, or what the engine has yet to look up.
-Mapped = Value | Ref | BuyerStanding
+Mapped = Value | Ref | BuyerStanding | Given
+
+
+def as_mapped(payload: Mapping[str, Mapped]) -> dict[str, Mapped]:
+    """Return a payload as the map alone makes it, without what a person has set."""
+    return {
+        name: value.mapped if isinstance(value, Given) else value
+        for name, value in payload.items()
+        if not (isinstance(value, Given) and value.extra)
+    }
 
 
 class Row(msgspec.Struct, kw_only=True):

@@ -153,10 +153,12 @@ class _Turn:
             case "customer":
                 for customers in till.customers(query):
                     again.customers.update((customer.id, customer) for customer in customers.rows)
+                    again.seen_at = customers.server_time
             case _:
                 for products in till.products(query):
                     again.products.update((product.id, product) for product, _ in products.rows)
                     again.stock += [level for _, levels in products.rows for level in levels]
+                    again.seen_at = products.server_time
         shown = Slice(customers=dict(again.customers))
         return repair(self._connection, again, FOUND_BY, ask_crm=True), shown
 

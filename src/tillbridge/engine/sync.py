@@ -8,15 +8,15 @@ record of their pages stands somewhere visible.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 import msgspec
 
 from tillbridge.engine.catalog import directory_rows, load_products, stock_rows
 from tillbridge.engine.connection import Connection
-from tillbridge.engine.customers import plan_customers
+from tillbridge.engine.customers import owed_rows, plan_customers
 from tillbridge.engine.patches import patch_lookups
 from tillbridge.engine.preflight import refresh_directory
 from tillbridge.engine.rows import Row
@@ -26,13 +26,14 @@ from tillbridge.engine.writer import Delivery, Writer
 from tillbridge.model.errors import PermissionMissing
 from tillbridge.model.reading import Query
 from tillbridge.model.records import Customer, Product, Sale, Stock
+from tillbridge.store.journal import Problem
 from tillbridge.store.notices import keep_pulse
-from tillbridge.store.state import State
+from tillbridge.store.state import Settled, State
 
 Seen = TypeVar("Seen", Customer, Sale)
 
-# A refused record is tried again so long after its last attempt.
-RETRY_AFTER = timedelta(hours=3)
+# So many problems are tried again in one slice: some ten pages of the till's.
+RETRIED_AT_ONCE = 1_000
 
 
 class Slice(msgspec.Struct):
@@ -43,6 +44,8 @@ class Slice(msgspec.Struct):
     sales: dict[str, Sale] = {}
     stock: list[Stock] = []
     rows: list[Row] = []
+    owed: set[tuple[str, str]] = set()  # refused rows of customers that nothing but their retry sends
+    retried: list[int] = []  # problems
     moves: dict[str, str] = {}
     seen_at: datetime | None = None
     more: bool = False
@@ -100,14 +103,41 @@ def _read(connection: Connection) -> Slice:
     }
     found.more = customers.more or products.more or sales.more or stock.more
     _read_voids(connection, found)
-    again = {*state.waiting_sales(), *connection.journal.due_sales(state.now() - RETRY_AFTER.total_seconds())}
-    read_sales_by_id(connection, found, again - found.sales.keys())
-    retried = connection.journal.due("customer", state.now() - RETRY_AFTER.total_seconds())
-    waiting = [known.till_id for known in state.in_state("customer", "waiting")]
-    _read_customers_by_id(connection, found, {*retried, *waiting} - found.customers.keys())
-    read_parents(connection, found)
     found.stock = [*(level for _, levels in products.rows for level in levels), *stock.rows]
+    due = connection.journal.due(RETRIED_AT_ONCE)
+    found.more = found.more or len(due) == RETRIED_AT_ONCE
+    read_again(connection, found, due)
+    read_sales_by_id(connection, found, set(state.waiting_sales()) - found.sales.keys())
+    waiting = {known.till_id for known in state.in_state("customer", "waiting")}
+    _read_customers_by_id(connection, found, waiting - found.customers.keys())
+    read_parents(connection, found)
     return found
+
+
+def read_again(connection: Connection, found: Slice, problems: Collection[Problem]) -> None:
+    """Read the records behind problems into a slice, as the till shows them now."""
+    ids: dict[str, set[str]] = {name: set() for name in ("sales", "customers", "products", "staff")}
+    for problem in problems:
+        ids[_READ_WITH[problem.kind]].add(problem.sale or problem.till_id.partition("-")[0])
+    read_sales_by_id(connection, found, ids["sales"] - found.sales.keys())
+    _read_customers_by_id(connection, found, ids["customers"] - found.customers.keys())
+    if ids["products"]:
+        for page in connection.till.products(Query(ids=tuple(sorted(ids["products"])))):
+            found.products.update((product.id, product) for product, _ in page.rows)
+            found.stock += [level for _, levels in page.rows for level in levels]
+    if ids["staff"]:
+        found.rows += directory_rows(connection, refresh_directory(connection))
+    found.owed |= {(p.kind, p.till_id) for p in problems if p.kind in {"account", "identity"}}
+    found.retried += [problem.id for problem in problems]
+
+
+# With what the record of a refused row is read.
+_READ_WITH = {
+    **dict.fromkeys(("sale", "line", "payment"), "sales"),
+    **dict.fromkeys(("customer", "account", "identity"), "customers"),
+    **dict.fromkeys(("product", "price", "stock"), "products"),
+    **dict.fromkeys(("store", "employee"), "staff"),
+}
 
 
 def not_refused(state: State, kind: str, rows: Sequence[Seen]) -> list[Seen]:
@@ -170,13 +200,34 @@ def read_parents(connection: Connection, found: Slice) -> None:
     employees = {i for i in people if i}
     stores = {sale.store_id for sale in sales}
     registers = {sale.register_id for sale in sales if sale.register_id}
-    around = connection.around
-    if (
-        employees - state.known("employee", employees).keys()
-        or stores - state.known("store", stores).keys()
-        or registers - around.registers.keys()
-    ):
-        found.rows += directory_rows(connection, refresh_directory(connection))
+    strangers = {
+        "employee": employees - state.known("employee", employees).keys(),
+        "store": stores - state.known("store", stores).keys(),
+    }
+    if any(strangers.values()) or registers - connection.around.registers.keys() - connection.unlisted:
+        _meet(connection, found, strangers, registers)
+
+
+def _meet(
+    connection: Connection, found: Slice, strangers: Mapping[str, Collection[str]], registers: Collection[str]
+) -> None:
+    """Read the small tables again. Whom they do not list was deleted in the till: not asked for again."""
+    directory = refresh_directory(connection)
+    found.rows += directory_rows(connection, directory)
+    listed = {
+        "employee": {employee.id for employee in directory.employees},
+        "store": {store.id for store in directory.stores},
+    }
+    reason = "the till lists it no longer"
+    gone = [
+        Settled(kind=kind, till_id=i, state="left_out", reason=reason)
+        for kind, ids in strangers.items()
+        for i in ids
+        if i not in listed[kind]
+    ]
+    connection.unlisted |= set(registers) - connection.around.registers.keys()
+    with connection.state.begin() as c:
+        connection.state.settle(c, gone)
 
 
 def carry(connection: Connection, found: Slice) -> Counter[str]:
@@ -206,10 +257,15 @@ def deliver(connection: Connection, found: Slice, *, force: bool) -> Delivery:
         connection.state.settle(c, sales.settled)
         connection.raw.keep(c, "sale", found.sales.values())
         connection.raw.keep(c, "customer", found.customers.values())
+        # A sale that does not enter any more cannot be refused either.
+        connection.journal.resolve(c, [(each.kind, each.till_id) for each in sales.settled])
     rows = [*found.rows, *people.rows, *sales.rows, *stock_rows(connection, found.stock)]
+    rows += owed_rows(connection, found.customers, found.owed, rows)
     delivery = Writer(connection).deliver(rows, extra=people.after, force=force)
     people.finish()
     patched = patch_lookups(connection)
+    with connection.state.begin() as c:
+        connection.journal.put_off(c, found.retried)
     delivery.counts.update(counts)
     if patched:
         delivery.counts["lookups filled"] += patched

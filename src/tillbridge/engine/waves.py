@@ -25,7 +25,7 @@ from tillbridge.model.acks import Refused
 from tillbridge.model.errors import ConfigurationInvalid, Transient
 from tillbridge.model.writing import BulkAck, BulkJob, Value
 from tillbridge.store.spool import JobRow
-from tillbridge.store.state import Missing, Settled
+from tillbridge.store.state import Link, Missing, Settled
 from tillbridge.sync.fieldmap import FieldMap
 from tillbridge.sync.problems import class_of
 
@@ -162,8 +162,8 @@ class Wave:
             found = self._connection.crm.bulk_status(job.id)
             if found is None:
                 raise Transient(f"Salesforce no longer knows bulk job {job.id}; run backfill again to go on.")
+            bar.advance(max(0, found.processed - job.processed))
             job = found
-            bar.advance(0)
         bar.close()
         return job
 
@@ -184,8 +184,10 @@ class Wave:
         resolver.look_up(rows, own=False)
         known = self._state.known(rows[0].kind, [row.till_id for row in rows]) if rows else {}
         for row in rows:
-            standing = resolver.resolve(row)
             before = known.get(row.till_id)
+            if before is not None and before.crm_id is not None:
+                resolver.learn(row.thing, Link(before.crm_id, row.object))
+            standing = resolver.resolve(row)
             if standing.lost or (row.sale or row.till_id) in self._refused:
                 self.counts["held"] += 1
             elif before is not None and before.digest == standing.digest:
@@ -321,7 +323,8 @@ def _bare(part: str, table: FieldMap, row: _Sent) -> Standing:
 
 def _columns(table: FieldMap, connection: Connection) -> list[str]:
     held = connection.objects[table.object].fields
-    names = [name for name in table.targets if name in held]
+    decided = connection.journal.decided().fields_of(table.name, table.object)
+    names = [name for name in dict.fromkeys((*table.targets, *sorted(decided))) if name in held]
     return [table.key_field, *names] if table.key_field and table.key_field not in names else names
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 import sqlalchemy as sa
 
 from tillbridge.engine.connection import Connection
+from tillbridge.engine.lost import GONE, follow_lost
 from tillbridge.engine.preflight import forget_objects
 from tillbridge.engine.resolve import Resolver
 from tillbridge.engine.rows import LAYERS, Row, Standing
@@ -101,6 +102,7 @@ class Writer:
             # Nothing to send, but what they wait for may have come without changing them.
             with self._state.begin() as c:
                 self._state.wait(c, [s.row.thing for s in same], missing_of(same))
+                self._connection.journal.resolve(c, [s.row.thing for s in same])
         return changed
 
     def _round(
@@ -193,7 +195,9 @@ class Writer:
         again: list[Row] = []
         written: list[tuple[Standing, Written]] = []
         refused: list[tuple[Standing, Refused]] = []
+        gone: list[tuple[Standing, Refused]] = []
         stopped: Refused | None = None
+        headless = {s.row.till_id for s, ack in acked if s.row.kind == "sale" and isinstance(ack, Refused)}
         for standing, ack in acked:
             if isinstance(ack, Refused) and class_of(ack) == "halted":
                 stopped = ack
@@ -204,12 +208,23 @@ class Writer:
                 raise ConfigurationInvalid([(path, f"Salesforce takes no such row any more: {ack.message}")])
             if isinstance(ack, Written):
                 written.append((standing, ack))
+            elif standing.row.sale in headless:
+                # Refused for its header's sake, whatever it says: it goes, or stays behind, with that.
+                if last:
+                    delivery.counts["held"] += 1
+                    sales.drop(standing.row)
+                else:
+                    again.append(standing.row)
+                continue
             elif not last and (class_of(ack) in {"transient", "waiting"} or self._degraded(standing, ack)):
                 again.append(standing.row)
+                if ack.code in GONE:
+                    gone.append((standing, ack))
                 continue
             else:
                 refused.append((standing, ack))
             delivery.acks[standing.row.thing] = ack
+        linked = {s.row.thing for s, _ in written if resolver.link(*s.row.thing) is not None}
         for standing, ack in written:
             row = standing.row
             resolver.learn(row.thing, Link(ack.id, row.object, self._crm_parent(row, resolver)))
@@ -227,10 +242,14 @@ class Writer:
             if extra is not None:
                 extra(c, [*standings, *refused])
         for standing, ack in written:
-            delivery.counts["updated" if standing.row.crm_id or ack.created is False else "created"] += 1
+            # Not every version says on an upsert what became of the row; then a link says that it was there.
+            new = ack.created if ack.created is not None else standing.row.thing not in linked
+            delivery.counts["created" if new and not standing.row.crm_id else "updated"] += 1
         delivery.counts["refused"] += len(refused)
         if stopped is not None:
             raise stop_for(stopped)
+        if gone:
+            follow_lost(self._connection, resolver, gone)
         return again
 
     def _degraded(self, standing: Standing, ack: Refused) -> bool:
@@ -248,12 +267,15 @@ class Writer:
                 if isinstance(value, Ref) and value.kind == Kind.SALE
             ]
         else:
-            return False
+            bad = []
+        left_out = self._connection.journal.decided().left_out(cause_of(row.object, ack))
+        bad += [name for name in sorted(left_out) if name in row.payload and name not in bad]
         if not bad:
             return False
         row.payload = {name: value for name, value in row.payload.items() if name not in bad}
         row.digest = row.digest or standing.digest
-        row.reason = f"{', '.join(bad)} left out: {ack.message}"
+        told = f"{', '.join(bad)} left out: {ack.message}"
+        row.reason = f"{row.reason}; {told}" if row.reason else told
         return True
 
     def _crm_parent(self, row: Row, resolver: Resolver) -> str | None:

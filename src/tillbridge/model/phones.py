@@ -11,7 +11,8 @@ from functools import lru_cache
 
 import phonenumbers
 
-_NUMBERS_KEPT_MAX = 200_000  # a chain's customers; 100 bytes each
+# A number is asked for several times while its batch of customers is decided about, hardly ever later.
+_NUMBERS_KEPT_MAX = 10_000
 _EXTENSION = re.compile(r"\s*(?:ext\.?|extension|x|#|tst\.?)\s*\d{1,6}\s*$", re.IGNORECASE)
 REGIONS = frozenset(phonenumbers.SUPPORTED_REGIONS)
 

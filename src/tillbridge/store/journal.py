@@ -1,9 +1,15 @@
-"""What happened: runs, and problems with the words of whoever refused."""
+"""What happened: runs, problems with the words of whoever refused, and what people decided about them.
+
+A problem is retrying until it is resolved by a later success, given up after so
+many attempts, or ignored by a person. What was sent, and what a person set
+instead, names people and is sealed.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+import random
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,8 +18,10 @@ import sqlalchemy as sa
 from tillbridge.secrets import Vault
 from tillbridge.store import schema
 from tillbridge.store.state import State
+from tillbridge.sync.remedies import Decided, Remedy
 
 _problem = schema.problem
+_remedy = schema.remedy
 _run = schema.run
 
 
@@ -32,7 +40,10 @@ class NewProblem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """A problem as people see it. Times are epoch seconds of our own clock."""
+    """A problem as people see it. Times are epoch seconds of our own clock.
+
+    `state`: retrying, gave_up, ignored or resolved. `next_at` is None where nothing is tried by itself.
+    """
 
     id: int
     kind: str
@@ -47,6 +58,30 @@ class Problem(msgspec.Struct, frozen=True):
     attempts: int
     first_at: float
     last_at: float
+    next_at: float | None
+    note: str | None
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """The problems that share a cause: how many in which state, since when, when they are tried next."""
+
+    states: dict[str, int]
+    first_at: float
+    last_at: float
+    next_at: float | None
+    example: Problem
+
+    @property
+    def count(self) -> int:
+        """Return how many there are."""
+        return sum(self.states.values())
+
+
+class Patience(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a refused record is tried again, and after how many attempts no more."""
+
+    every_seconds: float = 3 * 3600.0
+    attempts_max: int = 24
 
 
 class RunRow(msgspec.Struct, frozen=True):
@@ -64,13 +99,34 @@ class RunRow(msgspec.Struct, frozen=True):
 
 _COLUMNS = [_problem.c[name] for name in Problem.__struct_fields__]
 
+RETRYING, GAVE_UP, IGNORED, RESOLVED = STATES = ("retrying", "gave_up", "ignored", "resolved")
+OPEN = (RETRYING, GAVE_UP)  # a person may have to do something
+
+# The wait before the next attempt varies by so much of itself: nobody needs all of us at one moment.
+_JITTER = 0.1
+
+
+def _among(column: sa.ColumnElement[Any], values: Collection[Any]) -> sa.ColumnElement[bool]:
+    """Say that a column is one of these: one statement, however many they are."""
+    each = sa.func.json_each(json.dumps(list(values))).table_valued("value")
+    return column.in_(sa.select(each.c.value))
+
 
 class Journal:
     """Runs and problems of one connection."""
 
-    def __init__(self, state: State, vault: Vault) -> None:
+    def __init__(
+        self,
+        state: State,
+        vault: Vault,
+        patience: Patience | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
         self._state = state
         self._vault = vault
+        self._patience = patience or Patience()
+        self._rng = rng or random.Random()
+        self._decided: Decided | None = None
 
     # --- runs --------------------------------------------------------------------------------
 
@@ -82,6 +138,7 @@ class Journal:
             ).inserted_primary_key
         assert run_id is not None
         self._state.run_id = int(run_id[0])
+        self._decided = None  # Somebody may have decided something since the last run.
         return self._state.run_id
 
     def end(
@@ -109,96 +166,268 @@ class Journal:
 
     def refuse(self, connection: sa.Connection, problems: Collection[NewProblem]) -> None:
         """Keep refusals. A thing that is refused again keeps its problem and counts an attempt more."""
-        now = self._state.now()
+        if not problems:
+            return
+        # What was refused together is tried again together: that costs one call, not one each.
+        now, next_at = self._state.now(), self._next_at()
         for problem in problems:
-            self._refuse(connection, problem, now)
+            self._refuse(connection, problem, now, next_at)
 
-    def _refuse(self, connection: sa.Connection, new: NewProblem, now: float) -> None:
-        payload = self._seal(new)
+    def _next_at(self) -> float:
+        return self._state.now() + self._patience.every_seconds * self._rng.uniform(1 - _JITTER, 1 + _JITTER)
+
+    def _refuse(self, connection: sa.Connection, new: NewProblem, now: float, next_at: float) -> None:
+        before = connection.execute(
+            sa.select(_problem.c.id, _problem.c.cause, _problem.c.state, _problem.c.attempts).where(
+                _problem.c.kind == new.kind, _problem.c.till_id == new.till_id, _problem.c.state != RESOLVED
+            )
+        ).first()
+        attempts = 1 if before is None else before.attempts + 1
+        state = self._state_after(attempts)
+        if before is not None and before.state in {GAVE_UP, IGNORED} and before.cause == new.cause:
+            state = before.state  # Only another cause is news.
         words = {
             "cause": new.cause,
             "code": new.code,
             "message": new.message,
             "fields": ",".join(new.fields),
-            "payload": payload,
+            "payload": self._seal(new),
             "object": new.object,
+            "state": state,
+            "attempts": attempts,
             "last_at": now,
+            "next_at": next_at if state == RETRYING else None,
         }
-        thing = (_problem.c.kind == new.kind, _problem.c.till_id == new.till_id, _problem.c.state == "open")
-        again = connection.execute(
-            sa.update(_problem).where(*thing).values(attempts=_problem.c.attempts + 1, **words)
-        )
-        if not again.rowcount:
-            first = {"kind": new.kind, "till_id": new.till_id, "sale": new.sale, "first_at": now}
-            connection.execute(sa.insert(_problem).values(state="open", attempts=1, **first, **words))
+        if before is not None:
+            connection.execute(sa.update(_problem).where(_problem.c.id == before.id).values(words))
+            return
+        first = {"kind": new.kind, "till_id": new.till_id, "sale": new.sale, "first_at": now}
+        connection.execute(sa.insert(_problem).values({**first, **words}))
+
+    def _state_after(self, attempts: int) -> str:
+        """Give up after a set number of attempts; whoever is revived is given as many again."""
+        return GAVE_UP if attempts % self._patience.attempts_max == 0 else RETRYING
 
     def resolve(self, connection: sa.Connection, things: Collection[tuple[str, str]]) -> None:
-        """Close the open problems of things, given as (kind, id), that the target has accepted."""
-        found = connection.execute(
-            sa.select(_problem.c.kind, _problem.c.till_id).where(_problem.c.state == "open")
-        )
-        open_ones = {(row.kind, row.till_id) for row in found}
-        for kind, till_id in open_ones & set(things):
-            connection.execute(
+        """Close the problems of things, given as (kind, id), that are accepted or need no more to be."""
+        by_kind: dict[str, list[str]] = {}
+        for kind, till_id in things:
+            by_kind.setdefault(kind, []).append(till_id)
+        for kind, ids in by_kind.items():
+            done = connection.execute(
                 sa.update(_problem)
-                .where(_problem.c.kind == kind, _problem.c.till_id == till_id, _problem.c.state == "open")
-                .values(state="resolved", last_at=self._state.now())
+                .where(_problem.c.kind == kind, _problem.c.state != RESOLVED, _among(_problem.c.till_id, ids))
+                .values(state=RESOLVED, last_at=self._state.now(), next_at=None)
             )
+            if done.rowcount:
+                self._decided = None  # What a person had set for the record was for this time only.
+
+    def due(self, limit: int = 1_000) -> list[Problem]:
+        """Return the problems whose time has come, the longest due first."""
+        return self._select(
+            [_problem.c.state == RETRYING, _problem.c.next_at <= self._state.now()],
+            [_problem.c.next_at, _problem.c.id],
+            limit,
+        )
+
+    def put_off(self, connection: sa.Connection, ids: Collection[int]) -> None:
+        """Count an attempt of problems that were due and had no answer: they come again later."""
+        attempts = _problem.c.attempts + 1
+        gives_up = attempts % self._patience.attempts_max == 0
+        connection.execute(
+            sa.update(_problem)
+            .where(
+                _among(_problem.c.id, ids),
+                _problem.c.state == RETRYING,
+                _problem.c.next_at <= self._state.now(),
+            )
+            .values(
+                attempts=attempts,
+                last_at=self._state.now(),
+                state=sa.case((gives_up, GAVE_UP), else_=RETRYING),
+                next_at=sa.case((gives_up, None), else_=self._next_at()),
+            )
+        )
+
+    # --- what people see and decide ------------------------------------------------------------
 
     def open_problems(self, limit: int = 1_000) -> list[Problem]:
-        """Return the open problems, grouped by cause, oldest first."""
-        with self._state.begin() as c:
-            rows = c.execute(
-                sa.select(*_COLUMNS)
-                .where(_problem.c.state == "open")
-                .order_by(_problem.c.cause, _problem.c.id)
-                .limit(limit)
-            )
-            return [Problem(*row) for row in rows]
+        """Return the problems that a person may have to do something about, by cause, oldest first."""
+        return self._select([_problem.c.state.in_(OPEN)], [_problem.c.cause, _problem.c.id], limit)
 
     def count_open(self) -> int:
-        """Count the open problems."""
+        """Count the problems that a person may have to do something about."""
         with self._state.begin() as c:
-            found = c.execute(sa.select(sa.func.count()).where(_problem.c.state == "open")).scalar()
+            found = c.execute(sa.select(sa.func.count()).where(_problem.c.state.in_(OPEN))).scalar()
         return found or 0
+
+    def problems(
+        self, *, cause: str | None = None, states: Collection[str] = OPEN, limit: int = 1_000_000
+    ) -> list[Problem]:
+        """Return the problems in these states, of one cause or of all, by cause, oldest first."""
+        where: list[sa.ColumnElement[bool]] = [_problem.c.state.in_(list(states))]
+        if cause is not None:
+            where.append(_problem.c.cause == cause)
+        return self._select(where, [_problem.c.cause, _problem.c.id], limit)
+
+    def problems_by_id(self, ids: Collection[int]) -> dict[int, Problem]:
+        """Return these problems; unknown ids are absent."""
+        found = self._select([_among(_problem.c.id, ids)], [_problem.c.id], len(ids))
+        return {problem.id: problem for problem in found}
 
     def problems_of(self, kind: str, till_id: str) -> list[Problem]:
         """Return every problem that a thing has, or had; for a sale, those of its lines and payments too."""
         own = sa.and_(_problem.c.kind == kind, _problem.c.till_id == till_id)
-        where = sa.or_(own, _problem.c.sale == till_id) if kind == "sale" else own
-        with self._state.begin() as c:
-            return [
-                Problem(*row) for row in c.execute(sa.select(*_COLUMNS).where(where).order_by(_problem.c.id))
-            ]
+        return self._select(
+            [sa.or_(own, _problem.c.sale == till_id) if kind == "sale" else own], [_problem.c.id], 1_000
+        )
 
-    def due_sales(self, before: float) -> list[str]:
-        """Return the sales with an open problem, their own or a row's, last tried before a moment."""
-        sale = sa.func.coalesce(_problem.c.sale, _problem.c.till_id)
+    def _select(
+        self,
+        where: Sequence[sa.ColumnElement[bool]],
+        order: Sequence[sa.ColumnElement[Any]],
+        limit: int,
+    ) -> list[Problem]:
+        with self._state.begin() as c:
+            rows = c.execute(sa.select(*_COLUMNS).where(*where).order_by(*order).limit(limit))
+            return [Problem(*row) for row in rows]
+
+    def causes(self, *, cause: str | None = None, states: Collection[str] = OPEN) -> list[Cause]:
+        """Return the problems in these states grouped by cause, the commonest first."""
+        where: list[sa.ColumnElement[bool]] = [_problem.c.state.in_(list(states))]
+        if cause is not None:
+            where.append(_problem.c.cause == cause)
+        counts: dict[str, list[Any]] = {}
         with self._state.begin() as c:
             rows = c.execute(
-                sa.select(sale)
-                .distinct()
-                .where(
-                    _problem.c.state == "open",
-                    _problem.c.kind.in_(["sale", "line", "payment"]),
-                    _problem.c.last_at < before,
+                sa.select(
+                    _problem.c.cause,
+                    _problem.c.state,
+                    sa.func.count().label("count"),
+                    sa.func.min(_problem.c.first_at).label("first_at"),
+                    sa.func.max(_problem.c.last_at).label("last_at"),
+                    sa.func.min(_problem.c.next_at).label("next_at"),
+                    sa.func.max(_problem.c.id).label("example"),
                 )
+                .where(*where)
+                .group_by(_problem.c.cause, _problem.c.state)
+                .order_by(_problem.c.cause, _problem.c.state)
             )
-            return [str(row[0]) for row in rows]
+            for row in rows:
+                counts.setdefault(row.cause, []).append(row)
+        examples = self.problems_by_id([max(row.example for row in rows) for rows in counts.values()])
+        found = [_cause(rows, examples) for rows in counts.values()]
+        return sorted(found, key=lambda each: (-each.count, each.example.cause))
 
-    def due(self, kind: str, before: float) -> list[str]:
-        """Return the things of a kind with an open problem that was last tried before a moment."""
+    def causes_named(self, name: str) -> list[str]:
+        """Return the causes that a person may mean: the whole name, its beginning, or its last part."""
         with self._state.begin() as c:
-            rows = c.execute(
-                sa.select(_problem.c.till_id)
-                .distinct()
-                .where(_problem.c.state == "open", _problem.c.kind == kind, _problem.c.last_at < before)
+            known = list(c.execute(sa.select(_problem.c.cause).distinct()).scalars())
+        if name in known:
+            return [name]
+        return sorted(each for each in known if each.startswith(name) or each.endswith(f":{name}"))
+
+    def payload_of(self, problem: Problem) -> dict[str, Any] | None:
+        """Return what was sent of a problem's record; None where it was not kept (bulk jobs)."""
+        with self._state.begin() as c:
+            sealed = c.execute(sa.select(_problem.c.payload).where(_problem.c.id == problem.id)).scalar()
+        if sealed is None:
+            return None
+        opened: dict[str, Any] = msgspec.json.decode(self._vault.open(sealed, _place(problem)))
+        return opened
+
+    def edit_of(self, problem: Problem) -> dict[str, str | None]:
+        """Return the fields that a person has set for a problem's record."""
+        with self._state.begin() as c:
+            sealed = c.execute(sa.select(_problem.c.edit).where(_problem.c.id == problem.id)).scalar()
+        return {} if sealed is None else self._opened_edit(sealed, problem.kind, problem.till_id)
+
+    def release(self, connection: sa.Connection, ids: Collection[int]) -> None:
+        """Have problems tried again now, given up and ignored ones too."""
+        connection.execute(
+            sa.update(_problem)
+            .where(_among(_problem.c.id, ids), _problem.c.state != RESOLVED)
+            .values(state=RETRYING, next_at=self._state.now())
+        )
+
+    def ignore(self, connection: sa.Connection, ids: Collection[int], note: str | None) -> None:
+        """Leave problems alone; another cause brings them back, a later success resolves them."""
+        connection.execute(
+            sa.update(_problem)
+            .where(_among(_problem.c.id, ids), _problem.c.state != RESOLVED)
+            .values(state=IGNORED, next_at=None, note=note)
+        )
+
+    def edit(self, connection: sa.Connection, problem: Problem, fields: Mapping[str, str | None]) -> None:
+        """Set fields of a problem's record by hand, for its next sends until the problem is resolved."""
+        place = f"edit {problem.kind} {problem.till_id}"
+        sealed = self._vault.seal(msgspec.json.encode(dict(fields)), place)
+        connection.execute(sa.update(_problem).where(_problem.c.id == problem.id).values(edit=sealed))
+        self._decided = None
+
+    def remedy(self, connection: sa.Connection, remedies: Collection[Remedy]) -> None:
+        """Keep what a person has decided about a cause. For a field and value, the latest word counts."""
+        for remedy in remedies:
+            same = [
+                _remedy.c[name] == getattr(remedy, name) for name in ("cause", "object", "field", "action")
+            ]
+            connection.execute(
+                sa.delete(_remedy).where(*same, _remedy.c.seen.is_not_distinct_from(remedy.seen))
             )
-            return [row.till_id for row in rows]
+            values = {**msgspec.structs.asdict(remedy), "made_at": self._state.now()}
+            connection.execute(sa.insert(_remedy).values(values))
+        self._decided = None
+
+    def remedies_of(self, cause: str) -> list[Remedy]:
+        """Return what was decided about a cause."""
+        return [r for some in self.decided().remedies.values() for r in some if r.cause == cause]
+
+    def take_back(self, connection: sa.Connection, cause: str) -> int:
+        """Forget what was decided about a cause; return how many decisions that were."""
+        self._decided = None
+        return connection.execute(sa.delete(_remedy).where(_remedy.c.cause == cause)).rowcount
+
+    def decided(self) -> Decided:
+        """Return everything that people have decided, as known since this run began."""
+        if self._decided is None:
+            self._decided = self._read_decided()
+        return self._decided
+
+    def _read_decided(self) -> Decided:
+        columns = [_remedy.c[name] for name in Remedy.__struct_fields__]
+        edited = sa.select(_problem.c.kind, _problem.c.till_id, _problem.c.edit).where(
+            _problem.c.state != RESOLVED, _problem.c.edit.isnot(None)
+        )
+        remedies: dict[str, list[Remedy]] = {}
+        with self._state.begin() as c:
+            rows = c.execute(sa.select(*columns).order_by(_remedy.c.id.desc()))
+            for values in rows:
+                remedy = Remedy(**dict(zip(Remedy.__struct_fields__, values, strict=True)))
+                remedies.setdefault(remedy.object, []).append(remedy)
+            edits = {(kind, i): self._opened_edit(sealed, kind, i) for kind, i, sealed in c.execute(edited)}
+        return Decided(remedies, edits)
+
+    def _opened_edit(self, sealed: bytes, kind: str, till_id: str) -> dict[str, str | None]:
+        opened: dict[str, str | None] = msgspec.json.decode(
+            self._vault.open(sealed, f"edit {kind} {till_id}")
+        )
+        return opened
 
     def _seal(self, new: NewProblem) -> bytes | None:
-        if new.payload is None:
+        if not new.payload:
             return None
-        return self._vault.seal(
-            msgspec.json.encode(new.payload, enc_hook=str), f"problem {new.kind} {new.till_id}"
-        )
+        return self._vault.seal(msgspec.json.encode(new.payload, enc_hook=str), _place(new))
+
+
+def _place(problem: NewProblem | Problem) -> str:
+    return f"problem {problem.kind} {problem.till_id}"
+
+
+def _cause(rows: Sequence[Any], examples: Mapping[int, Problem]) -> Cause:
+    return Cause(
+        states={row.state: row.count for row in rows},
+        first_at=min(row.first_at for row in rows),
+        last_at=max(row.last_at for row in rows),
+        next_at=min((row.next_at for row in rows if row.next_at is not None), default=None),
+        example=examples[max(row.example for row in rows)],
+    )

@@ -15,14 +15,11 @@ from sqlalchemy.dialects.sqlite import insert
 
 from tillbridge.secrets import Vault
 from tillbridge.store import schema
+from tillbridge.store.journal import GAVE_UP, OPEN
 from tillbridge.store.state import State
 
 # A message names so many of a cause's records; the problems desk has all.
 EXAMPLES_MAX = 3
-
-# Nothing is to be done any more about a problem in one of these states.
-_CLOSED = ("resolved", "ignored")
-_GAVE_UP = "gave_up"
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -71,7 +68,7 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
 _problem = schema.problem
 _notice = schema.notice
 _pulse = schema.pulse
-_open = _problem.c.state.not_in(_CLOSED)
+_open = _problem.c.state.in_(OPEN)
 
 _COUNTS = (
     sa.select(
@@ -85,7 +82,7 @@ _COUNTS = (
     .order_by(sa.func.min(_problem.c.first_at), _problem.c.cause)
 )
 _GIVEN_UP = (
-    sa.select(_problem.c.cause, _problem.c.id).where(_problem.c.state == _GAVE_UP).order_by(_problem.c.id)
+    sa.select(_problem.c.cause, _problem.c.id).where(_problem.c.state == GAVE_UP).order_by(_problem.c.id)
 )
 
 _newest = (

@@ -25,6 +25,21 @@ _PART = 500
 _person_decoder = msgspec.json.Decoder(CrmPersonRow)
 
 
+def _upsert(table: sa.Table) -> sa.Executable:
+    """Write whole rows, over those that are there."""
+    statement = insert(table)
+    own = [column.name for column in table.primary_key]
+    changes = {name: statement.excluded[name] for name in table.c.keys() if name not in own}  # noqa: SIM118  Names.
+    return statement.on_conflict_do_update(index_elements=own, set_=changes)
+
+
+_TAKE_IN = _upsert(_person)
+_DROP_KEYS = sa.delete(_key).where(_key.c.crm_id == sa.bindparam("whose"))
+_ADD_KEYS = insert(_key).on_conflict_do_nothing()
+_DECIDE = _upsert(_verdict)
+_CAST = _upsert(_shadow)
+
+
 class Verdict(msgspec.Struct, frozen=True):
     """What was decided of one till customer. `detail`: evidence, candidates, who was turned down and why."""
 
@@ -48,18 +63,21 @@ class People:
         self, connection: sa.Connection, people: Iterable[tuple[CrmPersonRow, Collection[str]]]
     ) -> None:
         """Take in what the CRM shows of people, each with the keys they may be found by."""
-        for person, keys in people:
-            blob = self._vault.seal(msgspec.json.encode(person), f"person {person.id}")
-            statement = insert(_person).values(crm_id=person.id, object=person.object, fields=blob)
-            connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["crm_id"], set_={"fields": blob, "object": person.object}
-                )
-            )
-            connection.execute(sa.delete(_key).where(_key.c.crm_id == person.id))
-            if keys:
-                rows = [{"key": self._vault.blind(k), "crm_id": person.id} for k in keys]
-                connection.execute(insert(_key).on_conflict_do_nothing(), rows)
+        newest = {person.id: (person, keys) for person, keys in people}
+        if not newest:
+            return
+        rows = [
+            {"crm_id": i, "object": person.object, "fields": self._sealed_person(person)}
+            for i, (person, _) in newest.items()
+        ]
+        keyed = [{"key": self._vault.blind(k), "crm_id": i} for i, (_, keys) in newest.items() for k in keys]
+        connection.execute(_TAKE_IN, rows)
+        connection.execute(_DROP_KEYS, [{"whose": i} for i in newest])
+        if keyed:
+            connection.execute(_ADD_KEYS, keyed)
+
+    def _sealed_person(self, person: CrmPersonRow) -> bytes:
+        return self._vault.seal(msgspec.json.encode(person), f"person {person.id}")
 
     def forget(self, connection: sa.Connection, crm_ids: Collection[str]) -> None:
         """Take people out of the index: the CRM no longer holds them."""
@@ -102,18 +120,19 @@ class People:
 
     def decide(self, connection: sa.Connection, verdicts: Collection[Verdict]) -> None:
         """Keep why customers are linked, created or in review."""
-        for verdict in verdicts:
-            blob = self._seal(verdict.detail, f"verdict {verdict.till_id}")
-            values = {
+        rows = [
+            {
                 "till_id": verdict.till_id,
                 "outcome": verdict.outcome,
                 "rule": verdict.rule,
-                "detail": blob,
+                "detail": self._seal(verdict.detail, f"verdict {verdict.till_id}"),
                 "made_at": verdict.made_at,
                 "run": self._state.run_id,
             }
-            statement = insert(_verdict).values(values)
-            connection.execute(statement.on_conflict_do_update(index_elements=["till_id"], set_=values))
+            for verdict in verdicts
+        ]
+        if rows:
+            connection.execute(_DECIDE, rows)
 
     def verdicts(self, till_ids: Collection[str]) -> dict[str, Verdict]:
         """Return why these customers stand where they stand."""
@@ -155,11 +174,7 @@ class People:
             for (i, side), fields in shadows.items()
         ]
         if rows:
-            statement = insert(_shadow)
-            changes = {"fields": statement.excluded.fields, "moved_at": statement.excluded.moved_at}
-            connection.execute(
-                statement.on_conflict_do_update(index_elements=["till_id", "side"], set_=changes), rows
-            )
+            connection.execute(_CAST, rows)
 
     def _seal(self, value: Mapping[str, Any], place: str) -> bytes:
         return self._vault.seal(msgspec.json.encode(value), place)

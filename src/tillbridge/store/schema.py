@@ -77,7 +77,7 @@ problem = sa.Table(
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("fields", sa.Text, nullable=False),  # comma-separated
     sa.Column("payload", sa.LargeBinary),  # sealed JSON of what was sent
-    sa.Column("state", sa.Text, nullable=False),  # open, resolved
+    sa.Column("state", sa.Text, nullable=False),  # retrying, gave_up, ignored, resolved
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("first_at", sa.Float, nullable=False),
     sa.Column("last_at", sa.Float, nullable=False),

@@ -118,6 +118,7 @@ _SERVED = sa.delete(_waiting).where(
     *(_waiting.c[name] == sa.bindparam(name) for name in ("kind", "till_id", "field"))
 )
 
+_DELETED = "its record was deleted in Salesforce; it is looked at again when the till changes it"
 _STILL_EMPTY = "landed; some lookups are empty until what they point to is in the CRM"
 _parent = _record.alias("awaited")
 _AWAITED = (
@@ -196,6 +197,13 @@ class State:
         with self.begin() as c:
             return c.execute(
                 sa.select(schema.cursor.c.position).where(schema.cursor.c.stream == stream)
+            ).scalar()
+
+    def cursor_moved_at(self, stream: str) -> float | None:
+        """Return when a stream was last polled, on our clock."""
+        with self.begin() as c:
+            return c.execute(
+                sa.select(schema.cursor.c.moved_at).where(schema.cursor.c.stream == stream)
             ).scalar()
 
     def move_cursor(self, connection: sa.Connection, stream: str, position: str | None) -> None:
@@ -293,6 +301,17 @@ class State:
         more = {"moved_at": now, "run": self.run_id, "verified_at": now if verified else None}
         rows = [{**msgspec.structs.asdict(s), **more} for s in standings]
         connection.exec_driver_sql(_UPSERT, [tuple(map(row.__getitem__, _UPSERT_ORDER)) for row in rows])
+
+    def repoint(self, connection: sa.Connection, old: str, new: str | None) -> None:
+        """Point every link to a CRM record that is gone to another one, or take the links off.
+
+        What was confirmed of them is forgotten, so that they are compared afresh.
+        """
+        changes: dict[str, Any] = {"crm_id": new, "digest": None, "moved_at": self.now()}
+        if new is None:
+            state = sa.case((_record.c.kind == "customer", "left_out"), else_="waiting")
+            changes |= {"crm_parent": None, "state": state, "reason": _DELETED}
+        connection.execute(sa.update(_record).where(_record.c.crm_id == old).values(changes))
 
     def count_states(self) -> dict[str, dict[str, int]]:
         """Count the things of each kind by state."""

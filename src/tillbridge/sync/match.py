@@ -45,6 +45,8 @@ _NOBODYS_MAILBOX = re.compile(
 )
 _NUMBER = re.compile(r"\d+")
 _US_ZIP = re.compile(r"(\d{5})\d{4}")
+# Mailboxes and doors that are remembered: some batches of customers, since a chain has millions.
+_KEPT_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class Link:
     """The person is this candidate; `second`: one more identity of it, for another till customer has it."""
 
     candidate: Candidate
-    rule: Rule
+    rule: Rule | Literal["person"]  # a person has decided it
     evidence: str
     second: bool = False
     rejected: tuple[Considered, ...] = ()
@@ -339,7 +341,7 @@ def _name(person: Person, candidate: Candidate) -> Likeness:
     return like_name((person.first, person.last), (candidate.first, candidate.last))
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=_KEPT_MAX)
 def _mailbox(address: str) -> str | None:
     folded = fold_email(address)
     if folded is None:
@@ -359,7 +361,7 @@ def _door(person: Person) -> str | None:
     return _door_of(person.street or "", person.zip or "", person.city or "")
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=_KEPT_MAX)
 def _door_of(street: str, zip_code: str, city: str) -> str | None:
     """Fold an address to its post code, house number and street; None without all of them."""
     first_line = fold(street.strip().split("\n")[0])

@@ -140,8 +140,24 @@ MEANINGS: dict[str, Meaning] = {
     "ALL_OR_NONE_OPERATION_ROLLED_BACK": Meaning(
         "transient", "A neighbour in the same request failed; it is tried again."
     ),
+    "BATCH_PROCESSING_HALTED": Meaning(
+        "transient", "An earlier part of the same request failed; it is tried again."
+    ),
     "PROCESSING_HALTED": Meaning(
         "transient", "An earlier part of the same request failed; it is tried again."
+    ),
+    "UNPROCESSED": Meaning(
+        "transient", "A bulk job ended before it came to this record; it is sent again by itself."
+    ),
+    "TIMEOUT": Meaning("transient", "A bulk job took too long over this record; it is sent again by itself."),
+    "MULTIPLE_CHOICES": Meaning(
+        "problem", "Several records share this key: merge them, or empty the key of all but one."
+    ),
+    "INACTIVE_OWNER_OR_USER": Meaning(
+        "problem", "The user who is to own it is inactive: name another owner, or activate the user."
+    ),
+    "CANNOT_UPDATE_CONVERTED_LEAD": Meaning(
+        "problem", "The lead was converted: the contact or account that it became is looked up again."
     ),
     "TOO_MANY_LOCK_FAILURE": Meaning(
         "transient", "Too many records were being written by others; it is tried again."
@@ -150,6 +166,11 @@ MEANINGS: dict[str, Meaning] = {
 
 _LOCKS = re.compile(r"UNABLE_TO_LOCK_ROW|unable to obtain exclusive access", re.IGNORECASE)
 _NO_PARENT = re.compile(r"foreign key external id", re.IGNORECASE)
+_CONCURRENT = re.compile(r"\bconcurrent", re.IGNORECASE)
+# Limits of a whole chunk of rows, which fewer rows at a time may keep.
+_CHUNK_LIMITS = re.compile(r"LimitException|too many (SOQL|DML|query)|CPU time limit", re.IGNORECASE)
+# Two requests that make one record at once: the second meets the first one's key (fact sheet Salesforce 6.2).
+_OWN_KEY = re.compile(r"duplicate value found: \w+_Key__c duplicates", re.IGNORECASE)
 _SAME_KEY_TWICE = re.compile(r"duplicate (external id specified|id in list)", re.IGNORECASE)
 
 # What differs from row to row in a message, most specific first.
@@ -161,6 +182,7 @@ _VARIABLE = (
     (re.compile(r"(?<![\w])\d[\d.,:-]*\b"), "…"),  # numbers, dates
     (re.compile(r"(\.\.\.|…)(\s*…)*"), "…"),
 )
+_OF_ORG_CODE = {"CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "CANNOT_EXECUTE_FLOW_TRIGGER"}
 _VALUE_LAST = {
     "INVALID_EMAIL_ADDRESS",
     "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
@@ -178,8 +200,19 @@ def meaning_of(ack: Refused) -> Meaning:
         return Meaning("waiting", "The record it points to is not there yet; it follows its parent.")
     if ack.code == "DUPLICATE_VALUE" and _SAME_KEY_TWICE.search(ack.message):
         return Meaning("transient", "The record was twice in one request; it is sent again by itself.")
+    if ack.code == "DUPLICATE_VALUE" and _OWN_KEY.search(ack.message):
+        return Meaning(
+            "transient",
+            "Another record holds its key. Should it stay so, find that record and empty its key.",
+        )
+    if ack.code == "REQUEST_LIMIT_EXCEEDED" and _CONCURRENT.search(ack.message):
+        return Meaning("transient", "Too many long requests ran at once; it is tried again.")
     if known.does == "problem" and _LOCKS.search(ack.message):
         return MEANINGS["UNABLE_TO_LOCK_ROW"]
+    if ack.code in _OF_ORG_CODE and _CHUNK_LIMITS.search(ack.message):
+        return Meaning(
+            "transient", "Code of the org ran into a limit; it is tried again with fewer records at once."
+        )
     return known
 
 

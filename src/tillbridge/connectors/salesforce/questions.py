@@ -136,6 +136,26 @@ class Questions:
         answers = self._client.query_many([each.text(since) for each in asked])
         return [each.read(_as_text(row)) for each, rows in zip(asked, answers, strict=True) for row in rows]
 
+    def fates(self, name: str, ids: Collection[str]) -> dict[str, str | None]:
+        """Say which of these records are gone: id to the one they were merged into, None if deleted.
+
+        A loser of a merge names its winner, which may have lost another merge since
+        (fact sheet 7.4). What the recycle bin has forgotten is deleted, too.
+        """
+        master = ", MasterRecordId" if name in _PEOPLE else ""
+        gone: dict[str, str | None] = {}
+        for part in _chunks(ids, _IDS_MAX):
+            text = f"SELECT Id, IsDeleted{master} FROM {name} WHERE Id IN ({_quoted(part)})"
+            rows = [_as_text(row) for page in self._client.query(text, deleted=True) for row in page]
+            seen = {_id(row): row for row in rows}
+            for old in part:
+                row = seen.get(old)
+                if row is None or row.get("IsDeleted") == "true":
+                    gone[old] = row.get("MasterRecordId") if row else None
+        winners = {new for new in gone.values() if new} - gone.keys()
+        later = self.fates(name, winners) if winners else {}
+        return {old: later.get(new, new) if new else None for old, new in gone.items()}
+
     def users_of(self, kind: Literal["store", "employee"]) -> dict[str, str]:
         """Return the owners that administrators named: store or employee key to user id."""
         name, key, field = {
@@ -150,7 +170,7 @@ class Questions:
     def days(self, prefix: str) -> tuple[date, date, int] | None:
         """Return first and last business day of a till account's sales, and their count; None without any."""
         rows = self._some(
-            # FIRST and LAST are reserved words of SOQL and cannot name a column (SOQL reference, reserved words).
+            # FIRST and LAST are reserved words in SOQL: no column may be called so.
             "SELECT MIN(Business_Date__c) earliest, MAX(Business_Date__c) latest, COUNT(Id) n "
             "FROM Sales_Transaction__c "
             f"WHERE Transaction_Key__c LIKE '{_like(prefix)}-S%'"

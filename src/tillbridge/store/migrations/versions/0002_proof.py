@@ -18,6 +18,8 @@ def upgrade() -> None:
     op.add_column("problem", sa.Column("next_at", sa.Float()))
     op.add_column("problem", sa.Column("edit", sa.LargeBinary()))
     op.add_column("problem", sa.Column("note", sa.Text()))
+    # What was open is due three hours after its last attempt, as it was before.
+    op.execute("UPDATE problem SET state = 'retrying', next_at = last_at + 10800 WHERE state = 'open'")
     op.create_table(
         "remedy",
         sa.Column("id", sa.Integer(), primary_key=True, autoincrement=True),

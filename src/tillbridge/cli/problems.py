@@ -1,0 +1,511 @@
+"""`problems`: what Salesforce refuses, by cause, and what a person can do about it in one step.
+
+Names of people appear in `show` alone, read from the till as it is asked.
+Lists are our own state's and ask no remote.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tillbridge.cli import words
+from tillbridge.cli.desk import Desk, noted, open_books, open_parts
+from tillbridge.cli.status import advice, key_of, moment
+from tillbridge.model.errors import ConfigurationInvalid, SyncError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tillbridge.engine.connection import Connection
+    from tillbridge.engine.desk import Replayed
+    from tillbridge.store.journal import Cause, Journal, Problem
+    from tillbridge.store.state import State
+    from tillbridge.sync.remedies import Remedy
+    from tillbridge.wiring import Parts
+
+_SHOWN = 20
+_STATE_WORDS = {"retrying": "tried again", "gave_up": "given up", "ignored": "ignored", "resolved": "solved"}
+_OF_SALES = frozenset({"sale", "line", "payment"})
+_OF_PEOPLE = frozenset({"customer", "account", "identity"})
+
+
+def wrong(text: str) -> SyncError:
+    """Return the error that ends a command with exit status 2 and this one sentence."""
+    return ConfigurationInvalid([("", text)])
+
+
+# --- the list ------------------------------------------------------------------------------------
+
+
+def show_problems(desk: Desk, home: Path, *, cause: str | None, state: str | None, as_json: bool) -> int:
+    """List problems by cause."""
+    from tillbridge.store.journal import OPEN
+
+    states = OPEN if state is None else (state,)
+    with open_books(desk, home) as (books, journal, _people):
+        named = None if cause is None else cause_named(journal, cause)
+        causes = journal.causes(cause=named, states=states)
+        account = books.fact("till_account")
+        report: dict[str, Any] = {
+            "causes": [_cause(each, journal.remedies_of(each.example.cause)) for each in causes],
+            "problems": [_problem(account, p) for p in journal.problems(cause=named, states=states)]
+            if as_json
+            else [],
+        }
+    waits = any(each.states.keys() & set(OPEN) for each in causes)
+    report["status"] = words.NEEDS_PERSON if waits else words.DONE
+    if as_json:
+        desk.screen.document(report)
+    else:
+        _list(desk.screen.result, report["causes"], desk.clock.now())
+    status: int = report["status"]
+    return status
+
+
+def show_waiting(desk: Desk, home: Path, *, as_json: bool) -> int:
+    """List what receipts wait for: no problem, it fills in by itself."""
+    from tillbridge.cli.records import awaited
+
+    with open_books(desk, home) as (state, _journal, _people):
+        found = [
+            {"for": kind, "id": till_id, "its_state": own, "sales": count}
+            for kind, till_id, own, count in awaited(state)
+        ]
+    if as_json:
+        desk.screen.document({"waiting": found})
+        return words.DONE
+    result = desk.screen.result
+    if not found:
+        result.print("No receipt waits for anything.")
+    for each in found[:_SHOWN]:
+        own = str(each["its_state"] or "not seen yet").replace("_", " ")
+        count = words.several(int(str(each["sales"])), "receipt")
+        result.print(f"{count} without {each['for']} {each['id']} ({own})", soft_wrap=True)
+    if len(found) > _SHOWN:
+        result.print(f"and {words.number(len(found) - _SHOWN)} more; --json lists all.", style="dim")
+    return words.DONE
+
+
+def cause_named(journal: Journal, name: str) -> str:
+    """Return the one cause that a person means. Exit status 2 for none and for several."""
+    found = journal.causes_named(name)
+    if not found:
+        raise wrong(f"No problem has the cause {name}; `tillbridge problems` lists the causes.")
+    if len(found) > 1:
+        raise wrong(f"{name} may be any of {words.joined(found, 5)}: write more of the one you mean.")
+    return found[0]
+
+
+def short(cause: str) -> str:
+    """Return the last part of a cause, which is enough to name it."""
+    return cause.rpartition(":")[2]
+
+
+def _cause(cause: Cause, remedies: Sequence[Remedy]) -> dict[str, Any]:
+    example = cause.example
+    return {
+        "cause": example.cause,
+        "count": cause.count,
+        "states": cause.states,
+        "object": example.object,
+        "fields": _fields(example),
+        "code": example.code,
+        "message": example.message,
+        "advice": advice(example),
+        "example": {"problem": example.id, "kind": example.kind, "id": example.till_id, "sale": example.sale},
+        "first_at": moment(cause.first_at),
+        "last_at": moment(cause.last_at),
+        "next_at": moment(cause.next_at),
+        "remedies": [
+            {"action": r.action, "field": r.field, "seen": r.seen, "given": r.given} for r in remedies
+        ],
+    }
+
+
+def _fields(problem: Problem) -> list[str]:
+    return [name for name in problem.fields.split(",") if name]
+
+
+def _problem(account: str | None, problem: Problem) -> dict[str, Any]:
+    return {
+        "id": problem.id,
+        "record": {
+            "kind": problem.kind,
+            "id": problem.till_id,
+            "key": key_of(account, problem.kind, problem.till_id),
+            "sale": problem.sale,
+        },
+        "object": problem.object,
+        "fields": _fields(problem),
+        "code": problem.code,
+        "message": problem.message,
+        "cause": problem.cause,
+        "advice": advice(problem),
+        "state": problem.state,
+        "note": problem.note,
+        "attempts": problem.attempts,
+        "first_at": moment(problem.first_at),
+        "last_at": moment(problem.last_at),
+        "next_at": moment(problem.next_at),
+    }
+
+
+def _list(result: Console, causes: Sequence[Mapping[str, Any]], now: datetime) -> None:
+    if not causes:
+        result.print("No problems.")
+        return
+    total = sum(cause["count"] for cause in causes)
+    result.print(f"{words.several(total, 'problem')}, {words.several(len(causes), 'cause')}", style="bold")
+    for cause in causes[:_SHOWN]:
+        where = ".".join([cause["object"], *([", ".join(cause["fields"])] if cause["fields"] else [])])
+        result.print()
+        result.print(
+            f"{words.number(cause['count'])} times {where}: {cause['code']}", style="bold", soft_wrap=True
+        )
+        result.print(words.plain(f"  {words.sentence(cause['message'])}"), soft_wrap=True)
+        result.print(f"  → {cause['advice']}", style="cyan", soft_wrap=True)
+        result.print(f"  {_how_it_stands(cause, now)}", style="dim", soft_wrap=True)
+    if len(causes) > _SHOWN:
+        result.print(f"and {words.number(len(causes) - _SHOWN)} more causes; --json lists all.", style="dim")
+
+
+def _how_it_stands(cause: Mapping[str, Any], now: datetime) -> str:
+    states = ", ".join(f"{words.number(n)} {_STATE_WORDS[name]}" for name, n in cause["states"].items())
+    example = cause["example"]
+    of = f" of sale {example['sale']}" if example["sale"] else ""
+    parts = [
+        f"cause {short(cause['cause'])}",
+        states,
+        *([f"next try {_when(cause['next_at'], now)}"] if cause["next_at"] else []),
+        f"e.g. problem {example['problem']}: {example['kind']} {example['id']}{of}",
+    ]
+    return " · ".join(parts)
+
+
+def _when(text: str, now: datetime) -> str:
+    minutes = (datetime.fromisoformat(text) - now).total_seconds() / 60
+    if minutes <= 1:
+        return "with the next run"
+    return f"in {minutes:.0f} minutes" if minutes < 120 else f"in {minutes / 60:.0f} hours"
+
+
+# --- one problem ---------------------------------------------------------------------------------
+
+
+def show_problem(desk: Desk, home: Path, problem_id: int, *, as_json: bool) -> int:
+    """Show one problem: whose it is, what was sent, what was answered, when it is tried again."""
+    from tillbridge.wiring import open_home
+
+    parts = open_home(home, clock=desk.clock, env=desk.env)
+    try:
+        problem = problems_named(parts.journal, [problem_id])[0]
+        account = parts.state.fact("till_account")
+        whose, not_asked = _whose(parts, problem)
+        report = {
+            **_problem(account, problem),
+            "whose": whose,
+            "till_not_asked": not_asked,
+            "sent": parts.journal.payload_of(problem),
+            "edit": parts.journal.edit_of(problem) or None,
+        }
+    finally:
+        parts.close()
+    if as_json:
+        desk.screen.document(report)
+    else:
+        _show(desk.screen.result, report, desk.clock.now())
+    return words.DONE
+
+
+def problems_named(journal: Journal, ids: Sequence[int]) -> list[Problem]:
+    """Return the problems of these numbers. Exit status 2 for a number that none has."""
+    found = journal.problems_by_id(ids)
+    if missing := [str(i) for i in ids if i not in found]:
+        named = (
+            f"is no problem {missing[0]}"
+            if len(missing) == 1
+            else f"are no problems {words.joined(missing, 5)}"
+        )
+        raise wrong(f"There {named}; `tillbridge problems` lists them.")
+    return [found[i] for i in dict.fromkeys(ids)]
+
+
+def _whose(parts: Parts, problem: Problem) -> tuple[dict[str, Any], str | None]:
+    """Name the receipt or person, as the till shows it now; nothing of it is kept or logged."""
+    from tillbridge.model.reading import Query
+
+    till_id = problem.sale or problem.till_id
+    try:
+        if problem.kind in _OF_SALES:
+            for page in parts.till.sales(Query(ids=(till_id,))):
+                for sale in page.rows:
+                    done = sale.completed_at or sale.created_at
+                    return {
+                        "sale": sale.id,
+                        "ticket": sale.ticket,
+                        "at": done,
+                        "customer": sale.customer_id,
+                    }, None
+        if problem.kind in _OF_PEOPLE:
+            for found in parts.till.customers(Query(ids=(till_id,))):
+                for person in found.rows:
+                    name = " ".join(filter(None, (person.first_name, person.last_name)))
+                    return {"customer": person.id, "name": name or person.company}, None
+    except SyncError as error:
+        return {}, str(error)
+    return {}, None
+
+
+def _show(result: Console, report: Mapping[str, Any], now: datetime) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    result.print(f"Problem {report['id']}", style="bold")
+    table = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, value in _facts(report, now):
+        if value:
+            table.add_row(name, Text(words.plain(value)))
+    result.print(table)
+    result.print(f"  → {report['advice']}", style="cyan", soft_wrap=True)
+    result.print()
+    if report["sent"] is None:
+        result.print("What was sent is not kept: it went in a bulk job.", style="dim")
+        return
+    result.print("Sent", style="bold")
+    sent = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
+    for name, value in report["sent"].items():
+        shown = "(empty)" if value is None else words.plain(value)
+        mark = "← " if name in report["fields"] else ""
+        sent.add_row(name, Text(shown), mark)
+    result.print(sent)
+
+
+def _facts(report: Mapping[str, Any], now: datetime) -> Iterable[tuple[str, str | None]]:
+    record, whose = report["record"], report["whose"]
+    yield (
+        "record",
+        f"{record['kind']} {record['id']}" + (f" of sale {record['sale']}" if record["sale"] else ""),
+    )
+    yield "key", record["key"]
+    if "ticket" in whose:
+        yield "receipt", f"ticket {whose['ticket']}, {whose['at']:%Y-%m-%d %H:%M} UTC"
+        yield "customer", whose["customer"]
+    yield "person", whose.get("name")
+    if report["till_not_asked"]:
+        yield "in the till", f"could not be asked: {report['till_not_asked']}"
+    yield "object", report["object"]
+    yield "fields", ", ".join(report["fields"])
+    yield "answer", f"{report['code']}: {report['message']}"
+    yield "cause", report["cause"]
+    yield "state", _STATE_WORDS[report["state"]]
+    yield "note", report["note"]
+    yield "attempts", str(report["attempts"])
+    yield "first", _utc(report["first_at"])
+    yield "last", _utc(report["last_at"])
+    if report["next_at"]:
+        yield "next", f"{_utc(report['next_at'])}, {_when(report['next_at'], now)}"
+    if report["edit"]:
+        yield "set by hand", ", ".join(f"{name} = {value}" for name, value in report["edit"].items())
+
+
+def _utc(text: str) -> str:
+    return f"{text[:19].replace('T', ' ')} UTC"
+
+
+# --- doing something about it ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to do about a cause: values to replace, a default, a field to leave out, or all of it undone."""
+
+    replace: tuple[str, ...] = ()
+    default: str | None = None
+    leave_out: bool = False
+    undo: bool = False
+    field: str | None = None
+
+    def check(self) -> str | None:
+        """Say what is wrong with the wish; None when nothing is."""
+        kinds = [bool(self.replace), self.default is not None, self.leave_out, self.undo]
+        if sum(kinds) != 1:
+            return "Say one of --replace VALUE=OTHER, --default VALUE, --leave-out and --undo."
+        if bad := [pair for pair in self.replace if "=" not in pair]:
+            return f"--replace takes VALUE=OTHER, not {bad[0]}."
+        return None
+
+
+def run_retry(
+    desk: Desk, home: Path, ids: Sequence[int], *, cause: str | None, everything: bool, as_json: bool
+) -> int:
+    """Try problems again now."""
+    with desk.screen.progress() as progress, open_parts(desk, home, progress, history=False) as parts:
+        journal = parts.journal
+        if ids:
+            chosen = _unsolved(journal, ids, "retry")
+        else:
+            named = None if everything or cause is None else cause_named(journal, cause)
+            chosen = journal.problems(cause=named)
+        done = _replayed(parts, "retry", lambda _: [problem.id for problem in chosen])
+    return _tell(desk, done, as_json=as_json)
+
+
+def run_ignore(desk: Desk, home: Path, ids: Sequence[int], *, note: str | None, as_json: bool) -> int:
+    """Leave problems alone from now on."""
+    from tillbridge.wiring import alone
+
+    with alone(home), open_books(desk, home) as (state, journal, _people):
+        chosen = [problem.id for problem in _unsolved(journal, ids, "ignore")]
+        with state.begin() as c:
+            journal.ignore(c, chosen, note)
+    if as_json:
+        desk.screen.document({"ignored": chosen, "note": note})
+    else:
+        count = words.several(len(chosen), "problem")
+        desk.screen.result.print(
+            f"Ignored: {count}. A later success resolves what is ignored, another cause brings it back.",
+            soft_wrap=True,
+        )
+    return words.DONE
+
+
+def run_edit(
+    desk: Desk, home: Path, problem_id: int, pairs: Sequence[str], *, later: bool, as_json: bool
+) -> int:
+    """Set fields of one record by hand, and send it again."""
+    from tillbridge.engine.desk import prepare_edit
+
+    fields = dict(pair.split("=", 1) for pair in pairs)
+    with desk.screen.progress() as progress, open_parts(desk, home, progress, history=False) as parts:
+        problem = problems_named(parts.journal, [problem_id])[0]
+
+        def decide(connection: Connection) -> list[int]:
+            prepare_edit(connection, problem, fields)
+            return [problem.id]
+
+        done = _replayed(parts, "edit", decide, later=later)
+    return _tell(desk, done, as_json=as_json)
+
+
+def run_fix(desk: Desk, home: Path, cause: str, wish: Wish, *, later: bool, as_json: bool) -> int:
+    """Decide about a cause, now and later, and send everything behind it again."""
+    with desk.screen.progress() as progress, open_parts(desk, home, progress, history=False) as parts:
+        named = cause_named(parts.journal, cause)
+        if wish.undo:
+            return _undo(desk, parts.state, parts.journal, named, as_json=as_json)
+        done = _replayed(parts, "fix", lambda c: _decide(c, named, wish), later=later)
+    return _tell(desk, done, as_json=as_json)
+
+
+def _undo(desk: Desk, state: State, journal: Journal, cause: str, *, as_json: bool) -> int:
+    with state.begin() as c:
+        count = journal.take_back(c, cause)
+    if not count:
+        raise wrong(f"Nothing has been decided about {cause}: there is nothing to undo.")
+    if as_json:
+        desk.screen.document({"cause": cause, "undone": count})
+    else:
+        desk.screen.result.print("Undone: records are sent as the field map says again, as they change.")
+    return words.DONE
+
+
+def _decide(connection: Connection, cause: str, wish: Wish) -> list[int]:
+    from tillbridge.engine.desk import field_of_cause, prepare_fix
+    from tillbridge.store.journal import STATES
+    from tillbridge.sync.remedies import Remedy
+
+    example = connection.journal.causes(cause=cause, states=STATES)[0].example
+    field = field_of_cause(example, wish.field)
+    action: Literal["replace", "default", "leave_out"] = "leave_out"
+    if wish.replace or wish.default is not None:
+        action = "replace" if wish.replace else "default"
+    values: list[tuple[str | None, str | None]] = [(None, wish.default)]
+    if wish.replace:
+        pairs = [pair.split("=", 1) for pair in wish.replace]
+        values = [(seen, given or None) for seen, given in pairs]
+    prepare_fix(
+        connection,
+        [
+            Remedy(cause=cause, object=example.object, field=field, action=action, seen=seen, given=given)
+            for seen, given in values
+        ],
+    )
+    return [problem.id for problem in connection.journal.problems(cause=cause)]
+
+
+def _unsolved(journal: Journal, ids: Sequence[int], verb: str) -> list[Problem]:
+    found = problems_named(journal, ids)
+    if done := [str(problem.id) for problem in found if problem.state == "resolved"]:
+        raise wrong(f"Problem {words.joined(done, 5)} is resolved: there is nothing left to {verb}.")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What came of a decision; `replayed` is None where it was put off."""
+
+    released: int
+    replayed: Replayed | None
+    run: int | None
+
+
+def _replayed(
+    parts: Parts, job: str, decide: Callable[[Connection], Sequence[int]], *, later: bool = False
+) -> _Done:
+    from tillbridge.engine.desk import release, replay
+
+    with noted(parts, job) as counts:
+        connection = parts.connect()
+        ids = decide(connection)
+        if later:
+            release(connection, ids)
+            return _Done(len(ids), None, parts.state.run_id)
+        done = replay(connection, ids)
+        counts.update(done.counts)
+    return _Done(len(ids), done, parts.state.run_id)
+
+
+def _tell(desk: Desk, done: _Done, *, as_json: bool) -> int:
+    replayed = done.replayed
+    report: dict[str, Any] = {"run": done.run, "released": done.released}
+    if replayed is not None:
+        left = Counter((p.cause, p.state) for p in replayed.refused)
+        report |= {
+            "accepted": len(replayed.accepted),
+            "asked": replayed.asked,
+            "refused": [_left(replayed.refused, cause, state, n) for (cause, state), n in left.most_common()],
+            "counts": {name: count for name, count in replayed.counts.items() if count},
+        }
+    if as_json:
+        desk.screen.document(report)
+    else:
+        for line in _lines(report):
+            desk.screen.result.print(words.plain(line), soft_wrap=True)
+    return words.NEEDS_PERSON if report.get("refused") else words.DONE
+
+
+def _left(refused: Sequence[Problem], cause: str, state: str, count: int) -> dict[str, Any]:
+    example = next(p for p in refused if (p.cause, p.state) == (cause, state))
+    return {"cause": cause, "state": state, "count": count, "message": example.message, "problem": example.id}
+
+
+def _lines(report: Mapping[str, Any]) -> Iterable[str]:
+    if "accepted" not in report:
+        yield f"Released: {words.several(report['released'], 'record')}; the next run sends them again."
+        return
+    if not report["asked"]:
+        yield "There was nothing to send again."
+        return
+    yield f"{words.number(report['accepted'])} of {words.number(report['asked'])} accepted."
+    for left in report["refused"]:
+        yield (
+            f"  {words.number(left['count'])} still refused (cause {short(left['cause'])}, e.g. problem "
+            f"{left['problem']}): {words.sentence(left['message'])}"
+        )
