@@ -76,4 +76,4 @@ class Halted(SyncError):
 
 
 class Busy(Halted):
-    """Somebody else holds what we need (another run, the state file), or the disk is full: try again later."""
+    """Somebody else holds what we need (a run, the state file), or a disk is full: try again later."""
