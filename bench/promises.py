@@ -1,0 +1,201 @@
+"""What we promise, held against what was measured: one row a figure, asked, measured, met or short."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Measured = dict[str, Any]
+
+# What the Singer pair that people use today needs: one call a sale, and two for each to find its parents.
+SINGER_CALLS_PER_1000 = 3_001
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+NOT_ASKED = "\N{EN DASH}"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure. `met` is None where nothing was asked, or the world was too small to tell."""
+
+    what: str
+    asked: str
+    measured: str
+    met: bool | None
+
+    @property
+    def verdict(self) -> str:
+        """Say how it went."""
+        return {True: "met", False: "SHORT", None: ""}[self.met]
+
+
+# Salesforce calls a thousand sales, from so many sales on.
+CALLS_PER_1000 = {20_000: 3.0, 50_000: 2.0}
+TILL_CALLS_SHARE_MAX = 1.05
+CATCH_UP_CALLS_MAX = 8
+SALES_PER_CPU_SECOND_MIN = 1_000
+MEMORY_GROWTH_MAX = 1.2
+MEMORY_MEGABYTES_MAX = 250
+MEMORY_SALES = (10_000, 100_000)
+KILLS = 10
+
+
+def of_histories(worlds: list[Measured]) -> list[Figure]:
+    """Return the figures of loaded histories, the smallest first."""
+    figures = [figure for world in worlds for figure in _of_history(world)]
+    return [*figures, *_of_memory(worlds[0], worlds[-1])]
+
+
+def _of_history(world: Measured) -> list[Figure]:
+    loading = world["steps"]["sales"]
+    title = f"history of {world['sales']:,} sales"
+    per_1000 = loading["crm_calls"] / world["landed"] * 1_000
+    asked = next(
+        (most for size, most in sorted(CALLS_PER_1000.items(), reverse=True) if world["sales"] >= size), None
+    )
+    sale_share = loading["till_calls"] / world["sale_pages"]
+    calls = sum(step["till_calls"] for step in world["steps"].values())
+    cpu = sum(step["cpu"] for step in world["steps"].values())
+    return [
+        Figure(
+            f"{title}: Salesforce calls per 1,000 sales",
+            _too_small(f"≤ {asked:g}" if asked else None, min(CALLS_PER_1000)),
+            f"{per_1000:.2f} (the Singer pair: {SINGER_CALLS_PER_1000:,})",
+            None if asked is None else per_1000 <= asked,
+        ),
+        _at_most(
+            f"{title}: Lightspeed calls for sales, of the page minimum",
+            sale_share,
+            TILL_CALLS_SHARE_MAX,
+            TIMES,
+        ),
+        _at_most(
+            f"{title}: Lightspeed calls for all, of the page minimum",
+            calls / world["all_pages"],
+            TILL_CALLS_SHARE_MAX,
+            TIMES,
+        ),
+        _none(f"{title}: 429s", world["limited"]),
+        _none(f"{title}: differences in {world['cells']:,} certified store days", world["differences"]),
+        _none(f"{title}: problems", world["problems"]),
+        _none(f"{title}: mails and tasks sent by the org", sum(world["automation"].values())),
+        _at_least(
+            f"{title}: sales per second of our CPU, sales alone",
+            world["sales"] / loading["cpu"],
+            SALES_PER_CPU_SECOND_MIN,
+        ),
+        Figure(
+            f"{title}: the same with people, products and stock",
+            NOT_ASKED,
+            f"{world['sales'] / cpu:,.0f}",
+            None,
+        ),
+    ]
+
+
+def _of_memory(small: Measured, large: Measured) -> list[Figure]:
+    """Compare the peaks of the smallest and the largest world; certifying is part of both."""
+    growth = large["peak"] / small["peak"]
+    tells = small["sales"] >= MEMORY_SALES[0] and large["sales"] >= MEMORY_SALES[1]
+    title = f"peak memory at {large['sales']:,} sales"
+    size = MEMORY_SALES[1]
+    return [
+        Figure(
+            f"{title}, of that at {small['sales']:,} ({small['peak']:.0f} MB)",
+            _too_small(f"≤ {MEMORY_GROWTH_MAX:g} {TIMES}" if tells else None, size),
+            f"{growth:.2f} {TIMES}",
+            growth <= MEMORY_GROWTH_MAX if tells else None,
+        ),
+        Figure(
+            title,
+            _too_small(f"< {MEMORY_MEGABYTES_MAX} MB" if tells else None, size),
+            f"{large['peak']:.0f} MB",
+            large["peak"] < MEMORY_MEGABYTES_MAX if tells else None,
+        ),
+    ]
+
+
+def of_a_live_shop(shop: Measured) -> list[Figure]:
+    """Return the figures of synchronising as things happen."""
+    news = sorted(shop["news"])
+    usual = news[len(news) // 2]
+    return [
+        _at_most(
+            f"catch-up of {shop['catch_up_sales']:,} sales: Salesforce calls",
+            shop["catch_up"],
+            CATCH_UP_CALLS_MAX,
+        ),
+        Figure(
+            f"a live poll with news: Salesforce calls ({len(news)} polls)",
+            "1",
+            f"{usual:.0f}, with somebody new to look up {news[-1]:.0f}"
+            if news[-1] > usual
+            else f"{usual:.0f}",
+            usual <= 1,
+        ),
+        _none(f"a poll without news: Salesforce calls ({len(shop['idle'])} polls)", sum(shop["idle"])),
+        _none("live shop: 429s", shop["limited"]),
+        _none("live shop: differences afterwards", shop["differences"]),
+    ]
+
+
+def of_people(found: Measured, model: str) -> list[Figure]:
+    """Return the figures of people whom the CRM knew."""
+    title = f"{model}, {found['known']:,} till customers whose person the CRM knew"
+    return [
+        _none(f"{title}: created again", found["again"]),
+        _none(f"{title}: linked to somebody else (of all links)", found["wrong"]),
+        Figure(
+            f"{title}: linked by itself",
+            NOT_ASKED,
+            f"{found['linked'] / found['known']:.1%}, the rest in review",
+            None,
+        ),
+        _none(f"{model}: mails and tasks sent by the org", sum(found["automation"].values())),
+    ]
+
+
+def of_crashes(crashes: Measured) -> list[Figure]:
+    """Return the figures of backfills that were killed."""
+    title = f"kill -9 at {crashes['kills']} random moments of {crashes['worlds']} backfills"
+    return [
+        _none(f"{title}: of {crashes['rows']:,} rows lost or changed", crashes["lacking"]),
+        _none(f"{title}: rows too many", crashes["extra"]),
+        _none(f"{title}: differences", crashes["differences"]),
+    ]
+
+
+def of_mistakes(shop: Measured) -> list[Figure]:
+    """Return how the command line ends when something is wrong."""
+    return [
+        *(
+            Figure(
+                f"{name}: ends with exit status, and what to do in a sentence",
+                f"{end['asked']}",
+                f"{end['status']}, {end['sentences']} "
+                + ("sentence" if end["sentences"] == 1 else "sentences"),
+                end["status"] == end["asked"] and end["calm"],
+            )
+            for name, end in shop["ends"].items()
+        ),
+        _none("all put right again: exit status of the load", shop["loaded"]),
+        _none("all put right again: exit status of certify", shop["certified"]),
+    ]
+
+
+def _too_small(asked: str | None, size: int) -> str:
+    return asked or f"needs {size:,} sales"
+
+
+def _at_most(what: str, measured: float, most: float, unit: str = "") -> Figure:
+    end = f" {unit}" if unit else ""
+    shown = f"{measured:.3f}" if unit else f"{measured:g}"
+    return Figure(what, f"≤ {most:g}{end}", f"{shown}{end}", measured <= most)
+
+
+def _at_least(what: str, measured: float, least: float) -> Figure:
+    return Figure(what, f"≥ {least:,}", f"{measured:,.0f}", measured >= least)
+
+
+def _none(what: str, measured: float) -> Figure:
+    return Figure(what, "0", f"{measured:g}", measured == 0)
