@@ -495,7 +495,9 @@ def all_commands() -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for name, command in typer.main.get_command(cli.app).commands.items():  # type: ignore[attr-defined]  # a group
         below = getattr(command, "commands", None)
-        found += [(f"{name} {n}", c) for n, c in below.items()] if below else [(name, command)]
+        if not below or command.invoke_without_command:
+            found.append((name, command))
+        found += [(f"{name} {n}", c) for n, c in (below or {}).items()]
     return found
 
 
