@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: setup demo test lint types bench docs clean
+.PHONY: setup demo test lint types bench soak docs clean
 
 setup: $(STAMP)
 
@@ -31,6 +31,9 @@ types: setup
 
 bench: setup
 	@$(BIN)/python -m bench
+
+soak: setup
+	@$(BIN)/python -m bench.soak
 
 docs: setup
 	@$(BIN)/python docs/generate.py

@@ -25,8 +25,10 @@ def measure(*, sales: int, customers: int, model: str = "person_account", seed: 
             meter = here.meter()
             load(here.connection)
             steps[name] = meter.read()
-            tell(f"{name} in {steps[name]['wall']:.0f} s, {steps[name]['cpu']:.1f} s of it our CPU")
-        peak_loading = peak_megabytes()
+            tell(
+                f"{name} in {steps[name]['wall']:.0f} s, {steps[name]['cpu']:.1f} s of it our CPU, "
+                f"{peak_megabytes():.0f} MB at most"
+            )
         rows, limited, automation = here.till_rows(), here.limited(), here.automation()
         certificate = certify(here.connection)
         tell(f"certified {len(certificate.till):,} store days, {len(certificate.differences)} differences")
@@ -41,7 +43,6 @@ def measure(*, sales: int, customers: int, model: str = "person_account", seed: 
             "cells": len(certificate.till),
             "differences": len(certificate.differences),
             "problems": _problems(here),
-            "peak_loading": peak_loading,
             "peak": peak_megabytes(),
         }
 

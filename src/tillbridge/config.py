@@ -125,7 +125,8 @@ class Customers(_Table):
     review: tuple[Literal["email", "phone", "address"], ...] = ()
     # Which way values may flow; fill_blanks: once linked, nothing is overwritten.
     mode: Literal["two_way", "till_to_crm", "crm_to_till", "link_only", "fill_blanks"] = "two_way"
-    # Who owns a created customer: the seller's user, else the store's default owner, else our own user.
+    # Who owns a customer that a live sale brings: the seller's user, else the store's default owner, else our
+    # own user. Whom a first load creates belongs to our own user: nobody has just sold to them.
     owner: Literal["seller", "store", "integration"] = "seller"
     # Where a phone number without a country dials; default: the country of most shops' time zones.
     phone_region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None

@@ -31,7 +31,7 @@ from tillbridge.store.people import People
 from tillbridge.store.raw import Raw
 from tillbridge.store.spool import Spool
 from tillbridge.store.state import State
-from tillbridge.store.tokens import TokenDrawer
+from tillbridge.store.tokens import TokenDrawer, drawer_name
 from tillbridge.sync.fieldmap import FieldMap, compile_maps
 
 
@@ -213,11 +213,13 @@ def _till(
     config: Config, home: Path, state: State, vault: Vault, clock: Clock, rng: random.Random, http: Http
 ) -> LightspeedR:
     till = config.lightspeed
-    drawer = TokenDrawer(state, vault, "lightspeed", FileLock(home / "lightspeed.lock").hold)
+    refresh_token = till.refresh_token.get_secret_value()
+    name = drawer_name("lightspeed", till.client_id, refresh_token)
+    drawer = TokenDrawer(state, vault, name, FileLock(home / "lightspeed.lock").hold)
     return LightspeedR(
         client_id=till.client_id,
         client_secret=till.client_secret.get_secret_value(),
-        refresh_token=till.refresh_token.get_secret_value(),
+        refresh_token=refresh_token,
         store=TillTokens(drawer),
         clock=clock,
         rng=rng,
@@ -240,7 +242,9 @@ def _crm(
     history: bool,
 ) -> SalesforceClient:
     crm = config.salesforce
-    drawer = TokenDrawer(state, vault, "salesforce", FileLock(home / "salesforce.lock").hold)
+    refresh_token = crm.refresh_token.get_secret_value() if crm.refresh_token else None
+    name = drawer_name("salesforce", crm.login_url.rstrip("/"), crm.client_id, refresh_token or "")
+    drawer = TokenDrawer(state, vault, name, FileLock(home / "salesforce.lock").hold)
     credentials = Credentials(
         grant=crm.auth,
         login_url=crm.login_url,
@@ -248,7 +252,7 @@ def _crm(
         client_secret=crm.client_secret.get_secret_value() if crm.client_secret else None,
         username=crm.username,
         private_key=_private_key(config),
-        refresh_token=crm.refresh_token.get_secret_value() if crm.refresh_token else None,
+        refresh_token=refresh_token,
         audience=crm.audience,
     )
     return SalesforceClient(

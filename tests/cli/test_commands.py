@@ -87,6 +87,21 @@ def test_the_package_is_tried_installed_and_installed_again(found):
     assert 0 == world.cli("sync").status
 
 
+@pytest.mark.parametrize("option", [[], ["--check-only"]], ids=["install", "check"])
+def test_nothing_is_installed_into_an_org_that_this_home_does_not_belong_to(found, option):
+    world, other = found(), found(installed=False)
+    assert 0 == world.cli("sync").status
+    config = world.home / "tillbridge.toml"
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace(world.crm_server.url, other.crm_server.url), encoding="utf-8")
+    other.org.id = other.org.id[:-6] + "999AAA"
+    ran = world.cli("schema", "deploy", *option)
+
+    assert 2 == ran.status
+    assert f"belongs to Salesforce org {world.org.id}" in ran.said
+    assert "Sales_Transaction__c" not in other.org.tables
+
+
 # --- doctor --------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,9 @@ import base64
 import os
 import signal
 import sqlite3
+import stat
+import tempfile
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -306,6 +309,38 @@ def test_a_bug_of_ours_is_one_sentence_and_a_trace_without_anyones_data(world):
     assert "test_errors.py" in trace
     assert "Perelaer" not in trace
     assert "mirte" not in trace
+
+
+def test_a_trace_without_a_home_lies_where_nobody_can_wait_for_it(cli, tmp_path, monkeypatch):
+    """The usual name is taken by somebody's link, which must lead nowhere."""
+    shared, victim = tmp_path / "shared", tmp_path / "victim"
+    shared.mkdir()
+    victim.write_text("mine", encoding="utf-8")
+    (shared / "tillbridge-crash.txt").symlink_to(victim)
+    monkeypatch.setattr(tempfile, "tempdir", str(shared))
+    monkeypatch.setattr(Path, "cwd", _stumble)
+    monkeypatch.setattr(Path, "home", _stumble)
+    ran = cli("status")
+
+    assert (70, "mine") == (ran.status, victim.read_text(encoding="utf-8"))
+    trace = next(file for file in shared.iterdir() if not file.is_symlink())
+    assert str(trace) in ran.said.replace(" ", "")
+    assert 0o600 == stat.S_IMODE(trace.stat().st_mode)
+    assert "RuntimeError" in trace.read_text(encoding="utf-8")
+
+
+def _stumble():
+    raise RuntimeError("nowhere")
+
+
+def test_a_trace_in_a_home_goes_through_no_link(world, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("mine", encoding="utf-8")
+    (world.home / "tillbridge-crash.txt").symlink_to(victim)
+    ran = world.cli("sync", clock=Broken())
+
+    assert (70, "mine") == (ran.status, victim.read_text(encoding="utf-8"))
+    assert "could not be written" in ran.err
 
 
 USAGE = [

@@ -66,6 +66,20 @@ def test_everything_the_till_knows():
 
 
 @pytest.mark.parametrize(
+    ("custom", "expected"),
+    [
+        pytest.param({}, None, id="none"),
+        pytest.param({"VIP": "true", "Ring size": "52.5"}, "Ring size: 52.5\nVIP: true", id="sorted by name"),
+        pytest.param({"Likes": "silver,\n  gold"}, "Likes: silver, gold", id="one line each"),
+    ],
+)
+def test_the_tills_own_fields_are_told_in_lines(custom, expected):
+    facts = customer_facts(Customer(id="501", custom=custom), ["US/Eastern"], "US")
+
+    assert expected == facts.custom_text
+
+
+@pytest.mark.parametrize(
     ("first", "last", "expected"),
     [
         ("Customer", "[501]", True),

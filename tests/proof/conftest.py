@@ -21,7 +21,7 @@ class Nursery:
             text=True,
         )
         self.played = 0
-        self.broken_off = 0
+        self.struck = self.broken_off = 0
         assert "ready\n" == self._process.stdout.readline()
 
     def play(self, switches, script):
@@ -30,6 +30,7 @@ class Nursery:
         self._process.stdin.flush()
         told = json.loads(self._process.stdout.readline())
         self.played += 1
+        self.struck += told["struck"]
         self.broken_off += len(told["broken_off"])
         return told["wrong"]
 

@@ -74,7 +74,8 @@ class Life:
         self.till = world.till_app.world
         self._open = ExitStack()
         self._connection = None
-        self.errors: list[str] = []
+        self.struck = 0  # how often a fault has struck
+        self.errors: list[str] = []  # of runs that were broken off
 
     def play(self, script) -> None:
         """Let it all happen, in order."""
@@ -165,18 +166,21 @@ class Life:
 
     def do_edit_in_crm(self, person, number):
         people = sorted(self.world.rows(self.world.person_object).values(), key=lambda row: row["Id"])
-        if people:
-            field = ("PersonTitle", "Description", "PersonMobilePhone")[number % 3]
-            self.world.edit_in_crm(
-                people[person % len(people)]["Id"], **{field: f"+1 415 555 01{number % 90 + 10}"}
-            )
+        if not people:
+            return
+        field = ("PersonTitle", "Description", "PersonMobilePhone")[number % 3]
+        locked, self.world.org.lock_percent = self.world.org.lock_percent, 0  # People press Save again.
+        self.world.edit_in_crm(
+            people[person % len(people)]["Id"], **{field: f"+1 415 555 01{number % 90 + 10}"}
+        )
+        self.world.org.lock_percent = locked
 
     # --- what goes wrong ----------------------------------------------------------------------------
 
     def do_fault(self, side, kind, every, times):
         faults = (self.world.till_server, self.world.crm_server)[side % 2].faults
         wish = list(FAULTS.values())[kind % len(FAULTS)]
-        faults.append(Fault(**wish, every=1 + every % 4, times=1 + times % 6))
+        faults.append(Fault(**wish, every=1 + every % 4, times=1 + times % 16))
 
     def do_revoke(self):
         oauth.revoke_sessions(self.world.org)
@@ -222,6 +226,7 @@ class Life:
 
     def _calm(self):
         for server in (self.world.till_server, self.world.crm_server):
+            self.struck += sum(fault.hits for fault in server.faults)
             server.faults.clear()
         self.world.org.lock_percent = 0
         self.world.org.switches.pop("bulk_fail_after_rows", None)

@@ -86,7 +86,7 @@ class Copies:
 
 
 class Stops:
-    """Counts the I/O steps of the undisturbed run, and stops a copy where there is something new to resume."""
+    """Counts the I/O steps of the undisturbed run, and stops a copy where there is news to resume from."""
 
     def __init__(self, world: ClosedWorld, copies: Copies, calm: Calm, *, everywhere: bool) -> None:
         self._world = world
@@ -185,18 +185,13 @@ def undisturbed(world: ClosedWorld) -> Calm:
 def main(folder: Path, *, everywhere: bool) -> None:
     home, rehearsal = folder / "home", folder / "rehearsal"
     home.mkdir()
+    rehearsal.mkdir()
+    # A twin, played in this very process: what it loads and works out, every copy finds ready.
+    calm = undisturbed(ClosedWorld(rehearsal, plan=PLAN).install())
     world = ClosedWorld(home, plan=PLAN).install()
+    gc.freeze()
+    gc.disable()  # Copies live for a second, and share this process's memory until something touches it.
     copies = Copies(folder, os.cpu_count() or 1)
-    shutil.copytree(home, rehearsal)
-
-    def rehearsed() -> Calm:
-        world.home = rehearsal
-        return undisturbed(world)
-
-    copies.start("rehearsal", rehearsed)
-    (calm,) = copies.finish()
-    if not isinstance(calm, Calm):
-        sys.exit(calm)
     stops = Stops(world, copies, calm, everywhere=everywhere)
     stops.play()
     failures = copies.finish()
@@ -206,6 +201,4 @@ def main(folder: Path, *, everywhere: bool) -> None:
 
 
 if __name__ == "__main__":
-    gc.freeze()
-    gc.disable()  # Copies live for a second, and share this process's memory until something touches it.
     main(Path(sys.argv[1]), everywhere="--all" in sys.argv)

@@ -1,4 +1,4 @@
-"""Whatever happens to a shop that is kept in step, and whatever goes wrong meanwhile: in the end both sides agree."""
+"""Whatever happens to a shop that is kept in step, and whatever goes wrong: in the end both sides agree."""
 
 from search import converge
 

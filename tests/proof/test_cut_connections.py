@@ -1,4 +1,4 @@
-"""A thousand sales, and every third write's answer is lost after the CRM has done it: each is there exactly once."""
+"""A thousand sales, and every third write's answer is lost after the work is done: each is there once."""
 
 from decimal import Decimal
 
@@ -10,7 +10,7 @@ from tillbridge.simulators.httpd import Fault
 from tillbridge.simulators.retailer import Plan
 
 SALES = 1_000
-RUNS_MAX = 400
+RUNS_MAX = 30
 
 
 @pytest.fixture
@@ -28,10 +28,15 @@ def found(tmp_path):
 
 
 def cut_every_third_write(world):
-    """Cut the connection after the work is done; a token's loss is another story (tests/connectors)."""
-    fault = Fault("reset_after", "(POST|PUT|PATCH) /services/data/", every=3, times=None)
-    world.crm_server.faults.append(fault)
-    return fault
+    """Cut the connection after the work is done; a token's loss is another story (tests/connectors).
+
+    Counted for each kind of write by itself: a lost upload costs three more writes (give the job up, open
+    one, send again), so that every third of all writes would be the same upload for ever.
+    """
+    kinds = ("POST .*/composite", "POST .*/jobs/ingest$", "PUT .*/batches", "PATCH .*/jobs/ingest/")
+    faults = [Fault("reset_after", kind, every=3, times=None) for kind in kinds]
+    world.crm_server.faults += faults
+    return faults
 
 
 def until_done(run):
@@ -46,42 +51,46 @@ def until_done(run):
 
 
 def expected(world):
-    """Return the till's own sales that land: how many, and their sum."""
+    """Return the till's own sales that land, and the sum of those that count."""
     sales = [s for s in world.till_app.world["Sale"] if s["completed"] or s["voided"]]
-    return len(sales), sum((s["calcTotal"] for s in sales), Decimal(0))
+    return len(sales), sum((s["calcTotal"] for s in sales if not s["voided"]), Decimal(0))
 
 
 def landed(world):
     rows = world.all_rows("Sales_Transaction__c")
     keys = {row["Transaction_Key__c"] for row in rows}
     assert len(rows) == len(keys)
-    return len(rows), sum((Decimal(str(row["Total__c"])) for row in rows), Decimal(0))
+    counting = [row for row in rows if row["Status__c"] == "Completed"]
+    return len(rows), sum((Decimal(str(row["Total__c"])) for row in counting), Decimal(0))
 
 
 def test_by_bulk_jobs(found):
     """History of a thousand sales."""
     world = found(SALES)
-    fault = cut_every_third_write(world)
+    faults = cut_every_third_write(world)
     runs = until_done(world.backfill)
-    print(f"cut {fault.hits} times, {runs} runs")
+    print(f"cut {sum(f.hits for f in faults)} times, {runs} runs")
     world.crm_server.faults.clear()
-    assert fault.hits > 3
+    assert sum(f.hits for f in faults) > 3
     assert expected(world) == landed(world)
     assert {} == world.repeated_keys()
     assert [] == world.differences()
 
 
 def test_by_composite_calls(found):
-    """A thousand sales of one busy day."""
+    """A thousand sales of one busy day, fifty between two polls."""
     world = found(0)
     world.backfill()
-    rung, stopped_by = world.floor.ring(SALES, kind="sale")
-    assert (SALES, "") == (len(rung), stopped_by)
-    fault = cut_every_third_write(world)
-    runs = until_done(world.sync)
-    print(f"cut {fault.hits} times, {runs} runs")
+    faults = cut_every_third_write(world)
+    runs = 0
+    for _ in range(SALES // 50):
+        rung, stopped_by = world.floor.ring(50, kind="sale")
+        assert (50, "") == (len(rung), stopped_by)
+        world.pass_time(minutes=2)
+        runs += until_done(world.sync)
+    print(f"cut {sum(f.hits for f in faults)} times, {runs} runs")
     world.crm_server.faults.clear()
-    assert fault.hits > 3
+    assert sum(f.hits for f in faults) > 3
     assert SALES == landed(world)[0]
     assert expected(world) == landed(world)
     assert {} == world.repeated_keys()

@@ -1,4 +1,4 @@
-"""Stopped before and after every I/O step of a story and started again, it ends as if nothing had happened."""
+"""Stopped before and after every I/O step and started again, a story ends as if nothing had happened."""
 
 import json
 import subprocess
@@ -19,8 +19,8 @@ def test_a_stop_at_any_step_changes_nothing_in_the_end(tmp_path):
     assert 0 == ended.returncode, ended.stderr
     told = json.loads(ended.stdout)
     print(
-        f"{told['points']} points, before and after {told['requests']} requests and {told['commits']} commits: "
-        f"{told['stops']} different states to resume from, {len(told['failures'])} failures"
+        f"{told['points']} points: before and after {told['requests']} requests and {told['commits']} commits"
+        f"; {told['stops']} different states to resume from, {len(told['failures'])} failures"
     )
     assert [] == told["failures"]
     assert told["points"] >= 300, told

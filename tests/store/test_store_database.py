@@ -1,5 +1,6 @@
 """The state file: its schema is the sum of its migrations, and a broken disk is said in words."""
 
+import os
 import stat
 
 import pytest
@@ -62,6 +63,28 @@ def test_a_folder_that_is_not_there_is_said_so(tmp_path):
     with pytest.raises(SyncError) as error:
         open_database(tmp_path / "nowhere")
     assert "nowhere" in str(error.value)
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
+def test_a_new_state_is_readable_by_its_owner_alone_whatever_the_mask(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        made = Home(tmp_path)
+        made.stand("sale", "1")
+    finally:
+        os.umask(before)
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.glob(f"{FILE_NAME}*")}
+    made.close()
+
+    assert {FILE_NAME: 0o600, f"{FILE_NAME}-wal": 0o600, f"{FILE_NAME}-shm": 0o600} == modes
+
+
+def test_a_state_that_is_there_keeps_the_mode_that_its_owner_gave_it(home):
+    file = home.path / FILE_NAME
+    file.chmod(0o640)
+    home.again().close()
+
+    assert 0o640 == stat.S_IMODE(file.stat().st_mode)
 
 
 # --- sealing --------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from tillbridge.model.records import Sale, SaleState
 from tillbridge.store.spool import JobRow
-from tillbridge.store.tokens import TokenDrawer
+from tillbridge.store.tokens import TokenDrawer, drawer_name
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -93,3 +93,12 @@ def test_a_token_is_not_readable_in_the_file(home):
     home.close()
 
     assert b"a-very-secret-token" not in b"".join(file.read_bytes() for file in path.iterdir())
+
+
+def test_each_configured_login_has_a_drawer_of_its_own_that_does_not_name_it():
+    logins = [("a", "b"), ("a", "c"), ("ab", ""), ("", "ab"), ("b", "a")]
+    names = [drawer_name(remote, *login) for remote in ("lightspeed", "salesforce") for login in logins]
+
+    assert len(names) == len(set(names))
+    assert drawer_name("salesforce", "a-secret") == drawer_name("salesforce", "a-secret")
+    assert "a-secret" not in drawer_name("salesforce", "a-secret")

@@ -112,6 +112,15 @@ def test_a_state_belongs_to_one_account_and_one_org(home, account, org, words):
         home.state.bind(till_account=account, crm_org=org)
 
 
+def test_a_look_at_the_binding_binds_nothing(home):
+    home.state.check_bound("crm_org", "00D1")
+    home.state.check_bound("crm_org", "00D2")
+    home.state.bind(till_account="190001", crm_org="00D1")
+    home.state.check_bound("crm_org", "00D1")
+    with pytest.raises(Halted, match="belongs to Salesforce org 00D1; the configuration leads to 00D2"):
+        home.state.check_bound("crm_org", "00D2")
+
+
 # --- waiting --------------------------------------------------------------------------------------
 
 

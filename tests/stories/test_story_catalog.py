@@ -44,6 +44,25 @@ def test_a_product_of_the_crm_is_adopted_and_keeps_what_its_owners_wrote(world, 
     assert 0 == world.calls[1]
 
 
+def test_an_adopted_product_keeps_its_owners_words_after_a_refusal(world):
+    item = world.item("Gold ring", "129.50", customSku="GR-1", ean="1")
+    world.in_crm("Product2", Name="Our best ring", ProductCode="GR-1", IsActive=True)
+    world.backfill()
+
+    world.refuse("Product2", "Lightspeed_EAN__c", "2")
+    world.pass_time(minutes=1)
+    world.floor.edit("Item", item, {"ean": "2"})
+    world.sync()
+    assert "problem" == world.standing("product", item)
+    world.org.validations.clear()
+    world.pass_time(hours=4)
+    world.sync()
+
+    row = world.row("Product2", key("item", item))
+    assert ("Our best ring", "2") == (row["Name"], row["Lightspeed_EAN__c"])
+    assert "settled" == world.standing("product", item)
+
+
 def test_two_products_with_one_number_are_a_persons_choice(world):
     item = world.item("Gold ring", "129.50", customSku="GR-1")
     twins = [world.in_crm("Product2", Name=f"Ring {n}", ProductCode="GR-1", IsActive=True) for n in "AB"]

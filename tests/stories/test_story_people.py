@@ -48,6 +48,28 @@ def test_somebody_nobody_knows_is_created_once(any_model):
     assert 0 == world.calls[1]
 
 
+def test_what_staff_note_and_fill_in_at_the_till_lands_without_configuration(any_model):
+    world = any_model
+    fields = [
+        world.floor.add("CustomField", {"name": name})["customFieldID"] for name in ("VIP", "Ring size")
+    ]
+    values = [{"customFieldID": i, "value": said} for i, said in zip(fields, ("yes", "52.5"), strict=True)]
+    anna = world.customer(
+        "Anna",
+        "Prins",
+        Note={"note": "Rings before she comes."},
+        CustomFieldValues={"CustomFieldValue": values},
+    )
+    world.backfill()
+
+    row = person(world, anna)
+    told = (row["Lightspeed_Note__c"], row["Lightspeed_Custom_Fields__c"])
+    assert ("Rings before she comes.", "Ring size: 52.5\nVIP: yes") == told
+    world.pass_time(minutes=30)
+    world.sync()
+    assert 0 == world.calls[1]
+
+
 def test_somebody_with_the_same_mail_and_a_like_name_is_linked_and_only_blanks_are_filled(any_model):
     world = any_model
     own = world.person("Annie", "Prins", email="ANNA@prins.example")

@@ -380,7 +380,8 @@ def test_a_person_says_who_a_customer_is_and_the_receipts_follow(in_review):
         world.standing("sale", world.sold),
     )
     identity = world.row("Customer_Identity__c", key("customer", world.anna))
-    assert ("Active", "person") == (identity["Status__c"], identity["Rule__c"])
+    told = (identity["Status__c"], identity["Rule__c"], identity["Confirmed_By__c"])
+    assert ("Active", "person", "mirte") == told
     world.pass_time(minutes=30)
     world.sync()
     assert 0 == world.calls[1]
@@ -393,6 +394,7 @@ def test_a_person_says_that_a_customer_is_new(in_review):
     assert "settled" == chosen.state
     assert world.own != chosen.crm_id
     assert ("created", None, "mirte") == confirmed(world)
+    assert "mirte" == world.row("Customer_Identity__c", key("customer", world.anna))["Confirmed_By__c"]
     assert chosen.crm_id == world.sale_row(world.sold)[LOOKUP[world.model]]
 
 

@@ -108,6 +108,9 @@ def _run(argv: Sequence[str], desk: Desk) -> int:
         told = words.tell(error)
         for line in told.lines:
             desk.screen.note(line)
+        if "--json" in argv:
+            # Whoever reads stdout gets one document, whatever happened.
+            desk.screen.document({"error": list(told.lines), "status": told.status})
         return told.status
     except Exception as error:  # noqa: BLE001  Whatever is left is a bug of ours, and nobody wants its trace.
         desk.screen.note(_crashed(error, desk))
@@ -144,7 +147,6 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
 
 def _crashed(error: Exception, desk: Desk) -> str:
     """Keep the trace of a bug where a person finds it: places only, since messages may name people."""
-    import tempfile
     import traceback
 
     trace = error
@@ -153,17 +155,35 @@ def _crashed(error: Exception, desk: Desk) -> str:
         lines.append(f"{type(trace).__module__}.{type(trace).__qualname__}")
         lines += [f"  {f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(trace.__traceback__)]
         trace = trace.__cause__ or trace.__context__  # type: ignore[assignment]
-    place = (desk.home or Path(tempfile.gettempdir())) / _CRASH_FILE
     try:
-        place.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    except OSError:
-        kept = f"where it happened could not be written to {place}"
+        place = _keep_trace(desk.home, "\n".join(lines) + "\n")
+    except OSError as problem:
+        kept = f"where it happened could not be written ({problem})"
     else:
         kept = f"{place} says where it happened, without anyone's data"
     return (
         f"Tillbridge made a mistake ({type(error).__name__}) and stopped; nothing was lost. "
         f"Please report it: {kept}."
     )
+
+
+def _keep_trace(home: Path | None, text: str) -> Path:
+    """Write a trace for its owner's eyes, through nobody's link.
+
+    Without a home it goes where everybody may write: under a name that nobody can lie in wait at.
+    """
+    if home is None:
+        import tempfile
+
+        stem, suffix = _CRASH_FILE.rsplit(".", 1)
+        descriptor, name = tempfile.mkstemp(prefix=f"{stem}-", suffix=f".{suffix}")
+        place = Path(name)
+    else:
+        place = home / _CRASH_FILE
+        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    return place
 
 
 def _spread(argv: Sequence[str]) -> list[str]:

@@ -145,9 +145,13 @@ def deploy(desk: Desk, home: Path, *, check_only: bool, as_json: bool) -> int:
 
 
 def deploy_package(parts: Parts, progress: Progress, *, check_only: bool) -> DeployStatus:
-    """Build the package for this org, send it, and wait until the org is done with it."""
+    """Build the package for this org, send it, and wait until the org is done with it.
+
+    Raises Halted when this home belongs to another org: a wrong login must not install there.
+    """
     from tillbridge.connectors.salesforce import metadata
 
+    parts.state.check_bound("crm_org", parts.crm.org().id)
     persons = shows_persons(parts)
     try:
         package = metadata.build_zip(

@@ -87,7 +87,7 @@ def plan_products(connection: Connection, products: Sequence[Product], *, everyt
     for product in products:
         before = known.get(product.id)
         if before is not None and before.crm_id is not None:
-            plan.rows.append(_product_row(connection, product, before.crm_id, before.reason))
+            plan.rows.append(_product_row(connection, product, before.crm_id, before.role, before.reason))
         elif shelf is not None:
             _plan_new(connection, product, shelf, plan)
     return plan
@@ -96,23 +96,25 @@ def plan_products(connection: Connection, products: Sequence[Product], *, everyt
 def _plan_new(connection: Connection, product: Product, shelf: _Shelf, plan: ProductPlan) -> None:
     rule, hits = shelf.candidates(product)
     if len(hits) == 1:
-        plan.rows.append(_product_row(connection, product, hits[0], f"adopted by {rule}"))
+        plan.rows.append(_product_row(connection, product, hits[0], "adopted", f"adopted by {rule}"))
         shelf.take(hits[0])
     elif hits:
         ids = ", ".join(hits)
         reason = f"{len(hits)} products of the CRM have this {rule} ({ids}); re-code all but one of them"
         plan.settled.append(Settled(kind="product", till_id=product.id, state="review", reason=reason))
     else:
-        plan.rows.append(_product_row(connection, product, None, None))
+        plan.rows.append(_product_row(connection, product, None, None, None))
 
 
-def _product_row(connection: Connection, product: Product, crm_id: str | None, reason: str | None) -> Row:
+def _product_row(
+    connection: Connection, product: Product, crm_id: str | None, role: str | None, reason: str | None
+) -> Row:
     row = _row(connection, "product", product.id, product)
     row.till_stamp = product.changed_at.timestamp() if product.changed_at else None
     if crm_id is not None:
         row.operation, row.crm_id = "update", crm_id
-    if reason is not None and reason.startswith("adopted"):
-        row.reason = reason
+    if role == "adopted":
+        row.role, row.reason = role, reason
         row.payload = {name: v for name, v in row.payload.items() if name not in _OWNERS_FIELDS}
     return row
 

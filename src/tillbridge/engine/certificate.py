@@ -353,10 +353,13 @@ def _crm_totals(
     groups_a_day = min(_GROUPS_A_DAY * len(connection.around.stores), 2 * span[2] // days + 1)
     step = max(1, _GROUPS_MAX // groups_a_day)
     cells: list[tuple[Cell, Totals]] = []
+    bar = connection.progress.bar("Days added up by Salesforce", max(0, (end - start).days + 1))
     while start <= end:
         until = min(end, start + timedelta(days=step - 1))
+        bar.advance((until - start).days + 1)
         cells += _cells(connection.questions.totals(start, until, prefix))
         start = until + _ONE_DAY
+    bar.close()
     return add_up(cells)
 
 

@@ -300,8 +300,8 @@ def _merged(old: str, new: str, heir: Link) -> Settled:
         kind="customer",
         till_id=old,
         state="settled",
-        # "second" keeps the lost record from writing what belongs to the one that was kept.
         reason=f"second till record, merged in the till into customer {new}",
+        role="second",  # it must not write what belongs to the one that was kept
         crm_id=heir.crm_id,
         object=heir.object,
         crm_parent=heir.crm_parent,

@@ -61,6 +61,9 @@ _INDEX_AT_ONCE = 2_000
 # Whoever stands so is still waited for: by a person, or by somebody's ack.
 _UNDECIDED = frozenset({"review", "waiting", "conflict", "problem"})
 
+# Nothing has been decided of whoever stands so that an identity could say.
+_UNDECIDED_YET = frozenset({"waiting", "problem"})
+
 
 class CustomerPlan:
     """What a set of customers becomes. Hand `after` to the writer; call `finish` when it is done."""
@@ -179,7 +182,21 @@ def plan_customers(
         refresh_people(connection)
     _plan_updates(connection, plan, linked)
     _plan_new(connection, plan, new, sales)
+    _plan_unsent_identities(connection, plan, seen, known)
     return plan
+
+
+def _plan_unsent_identities(
+    connection: Connection, plan: CustomerPlan, seen: Sequence[_Seen], known: Mapping[str, Known]
+) -> None:
+    """Send the identities that an earlier run decided on and did not live to send.
+
+    Standings are written down before the rows leave, so the standing alone does not tell.
+    """
+    decided = {one.id: one.customer for one in seen if one.id in known}
+    there = connection.state.known("identity", decided)
+    unsent = {("identity", i) for i in decided.keys() - there.keys() if known[i].state not in _UNDECIDED_YET}
+    plan.rows += owed_rows(connection, decided, unsent, plan.rows)
 
 
 def _still_nobody(before: Known, one: _Seen) -> bool:
@@ -247,7 +264,7 @@ def _plan_update(
     table = connection.maps["customer"]
     ours = connection.crm.org().user_id
     states = _field_states(one, person, shadow, table.key_field, ours)
-    if (before.reason or "").startswith("second"):
+    if before.role == "second":
         states = {name: state for name, state in states.items() if name not in _PRIMARY_ONLY}
     decisions = reconcile(states, connection.settings.mode, {}, _alike(connection))
     push: dict[str, Mapped] = {}
@@ -274,7 +291,7 @@ def _plan_update(
             push[name] = value
             _put(till, name, one.texts.get(name))
             _put(crm, name, _text(value.value))
-    if person.key is None and table.key_field and not (before.reason or "").startswith("second"):
+    if person.key is None and table.key_field and before.role != "second":
         push[table.key_field] = one.payload[table.key_field]
     unread = _pending(shadow) if person.changed_at is None else frozenset()
     if not push:
@@ -438,7 +455,7 @@ def _candidates(
     found = {}
     for crm_id, row in people.items():
         to = tuple(linked.get(crm_id, ()))
-        ours = any((standings[i].reason or "").startswith("created") for i in to)
+        ours = any(standings[i].role == "created" for i in to)
         if (creator := begun.get(row.key or "")) is not None:
             to, ours = (creator,), True
         found[crm_id] = candidate_of(row, connection.region, linked_to=to, ours=ours)
@@ -472,6 +489,7 @@ def _link(
     one: _Seen,
     link: matching.Link,
     person: CrmPersonRow | None,
+    by: str | None = None,
 ) -> None:
     """Link a customer to somebody: fill that record's blanks, and write down the identity."""
     plan.counts[f"linked by {link.rule}"] += 1
@@ -481,6 +499,8 @@ def _link(
         "evidence": link.evidence,
         "rejected": [_told(each) for each in link.rejected],
     }
+    if by is not None:
+        detail[_CONFIRMED_BY] = by
     plan.verdicts.append(_verdict(connection, one.id, "linked", link.rule, detail))
     if person is None:
         # Somebody whom this very batch creates: the second till record waits for the first one's ack.
@@ -491,7 +511,7 @@ def _link(
         return
     # The link itself is ours to make: nothing is created by it, so it needs no ack.
     found = Link(person.id, person.object, person.account)
-    plan.rows.append(_identity_row(connection, _identity(one.id, link)))
+    plan.rows.append(_identity_row(connection, _identity(one.id, link, by)))
     _attach(connection, plan, one, _linked(one.id, found, link.rule, second=link.second), person)
 
 
@@ -501,7 +521,7 @@ def _resume(connection: Connection, plan: CustomerPlan, one: _Seen, person: CrmP
     found = Link(person.id, person.object, person.account)
     identity = IdentityFacts(id=one.id, customer=Ref(Kind.CUSTOMER, one.id), rule="created")
     plan.rows.append(_identity_row(connection, identity))
-    linked = msgspec.structs.replace(_linked(one.id, found, "created"), reason=_created(one))
+    linked = msgspec.structs.replace(_linked(one.id, found, "created"), reason=_created(one), role="created")
     _attach(connection, plan, one, linked, person)
 
 
@@ -514,7 +534,18 @@ def _attach(
         return
     plan.settled.append(linked)
     before = Known(
-        "customer", one.id, person.id, None, None, linked.state, linked.reason, None, None, None, None
+        kind="customer",
+        till_id=one.id,
+        crm_id=person.id,
+        object=None,
+        crm_parent=None,
+        state=linked.state,
+        reason=linked.reason,
+        digest=None,
+        parent=None,
+        till_stamp=None,
+        history=None,
+        role=linked.role,
     )
     _plan_update(connection, plan, one, before, person, None)
 
@@ -532,18 +563,20 @@ def _linked(till_id: str, found: Link, rule: str, *, second: bool = True) -> Set
         till_id=till_id,
         state="settled",
         reason=f"{'second till record, ' if second else ''}linked by {rule}",
+        role="second" if second else None,
         crm_id=found.crm_id,
         object=found.object,
         crm_parent=found.crm_parent,
     )
 
 
-def _identity(till_id: str, link: matching.Link) -> IdentityFacts:
+def _identity(till_id: str, link: matching.Link, by: str | None = None) -> IdentityFacts:
     return IdentityFacts(
         id=till_id,
         customer=Ref(Kind.CUSTOMER, till_id),
         rule=link.rule,
         evidence=link.evidence,
+        confirmed_by=by,
         primary=not link.second,
     )
 
@@ -581,11 +614,12 @@ def _create(
             payload=given,
             key_field=table.key_field,
             reason=_created(one),
+            role="created",
             till_stamp=one.stamp,
             digest=one.digest,
         )
     )
-    identity = IdentityFacts(id=one.id, customer=Ref(Kind.CUSTOMER, one.id), rule="created")
+    identity = IdentityFacts(id=one.id, customer=Ref(Kind.CUSTOMER, one.id), rule="created", confirmed_by=by)
     plan.rows.append(_identity_row(connection, identity))
     shown = {**one.texts, **as_texts({n: v.value for n, v in one.payload.items() if isinstance(v, Given)})}
     plan.expect(one.id, one.texts, shown, _as_person(connection, one), one.payload)
@@ -713,8 +747,7 @@ def plan_choice(
     candidate = _candidates(connection, {person.id: person}, {})[person.id]
     own_key = key(connection.account.id, "customer", one.id)
     second = bool(set(candidate.linked_to) - {one.id}) or person.key not in {None, own_key}
-    _link(connection, plan, one, matching.Link(candidate, "person", f"chosen by {by}", second), person)
-    plan.verdicts[-1].detail[_CONFIRMED_BY] = by
+    _link(connection, plan, one, matching.Link(candidate, "person", f"chosen by {by}", second), person, by)
     return plan
 
 
@@ -775,7 +808,8 @@ def _owed_identity(connection: Connection, customer: Customer, known: Known, ver
         customer=Ref(Kind.CUSTOMER, known.till_id),
         rule=(verdict.rule if verdict else None) or "created",
         evidence=verdict.detail.get("evidence") if verdict else None,
-        primary=not (known.reason or "").startswith("second"),
+        confirmed_by=confirmed_by(verdict) if verdict else None,
+        primary=known.role != "second",
     )
     return _identity_row(connection, facts)
 

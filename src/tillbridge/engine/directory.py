@@ -10,6 +10,7 @@ import zoneinfo
 from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -93,7 +94,8 @@ def home_region(stores: Mapping[str, Store]) -> str | None:
     return found.most_common(1)[0][0] if found else None
 
 
-def _countries_of_zones() -> dict[str, str]:
+@cache  # The machine's zones do not change while we run.
+def _countries_of_zones() -> Mapping[str, str]:
     table = {}
     text = files("tzdata.zoneinfo").joinpath("zone.tab").read_text("utf-8")
     for line in text.splitlines():

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Literal, Protocol
 
 from tillbridge.model.acks import Ack
@@ -154,14 +153,6 @@ class Questions(Protocol):
 
     def totals(self, first: date, last: date, prefix: str) -> CrmTotals:
         """Add up what the org holds of one till account, both days included."""
-
-    def sales_of_day(
-        self, store: str, day: date, prefix: str, fields: Sequence[str]
-    ) -> dict[str, dict[str, object]]:
-        """Return what the org holds of each sale of a store and day, by key."""
-
-    def payments_of_day(self, store: str, day: date, prefix: str) -> dict[str, dict[str, Decimal]]:
-        """Return each sale's payments of a store and day: sale key to tender to amount."""
 
     def rows_of_days(
         self, name: str, key_field: str, starts: str, fields: Sequence[str], first: date, last: date

@@ -133,6 +133,7 @@ def _product(connection: Connection, row: KeyedRow, till_id: str) -> Settled:
         state="settled",
         # The catalogue leaves alone what the owners of an adopted product wrote.
         reason="relinked" if ours else "adopted by key, relinked",
+        role=None if ours else "adopted",
         crm_id=row.id,
         object=connection.maps["product"].object,
     )
@@ -226,13 +227,15 @@ def _customer(row: KeyedRow, till_id: str, keys: Mapping[str, str]) -> Settled |
         return None
     rule = row.fields.get("Rule__c") or ""
     how = "created, relinked" if rule == _CREATED else f"linked by {rule}, relinked" if rule else "relinked"
-    if keys.get(named[name], row.key) != row.key:
+    second = keys.get(named[name], row.key) != row.key
+    if second:
         how = f"second till record, {how}"
     return Settled(
         kind="customer",
         till_id=till_id,
         state="settled",
         reason=how,
+        role="second" if second else "created" if rule == _CREATED else None,
         crm_id=named[name],
         object=name,
         crm_parent=named.get("Account") if name == "Contact" else None,

@@ -74,6 +74,7 @@ class Row(msgspec.Struct, kw_only=True):
     sale: str | None = None
     state: str = "settled"  # the standing that an ack gives it
     reason: str | None = None
+    role: str | None = None  # how it comes to its CRM record: created, adopted, second; None: as before
     till_stamp: float | None = None
     history: bool | None = None
     digest: bytes | None = None  # None: of the payload itself

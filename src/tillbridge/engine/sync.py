@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from tillbridge.engine.catalog import directory_rows, load_products, stock_rows
-from tillbridge.engine.connection import Connection
+from tillbridge.engine.connection import Bar, Connection
 from tillbridge.engine.customers import owed_rows, plan_customers
 from tillbridge.engine.patches import patch_lookups
 from tillbridge.engine.preflight import refresh_directory
@@ -54,10 +54,17 @@ class Slice(msgspec.Struct):
 def sync(connection: Connection) -> Counter[str]:
     """Carry across everything that has changed since the last time; return counts by what became of rows."""
     counts: Counter[str] = Counter()
+    catching_up: Bar | None = None
     while True:
         found = _read(connection)
+        if found.more and catching_up is None:
+            catching_up = connection.progress.bar("Sales and customers to catch up with")
         counts.update(carry(connection, found))
+        if catching_up is not None:
+            catching_up.advance(len(found.sales) + len(found.customers))
         if not found.more:
+            if catching_up is not None:
+                catching_up.close()
             connection.raw.purge()
             return counts
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 
 import msgspec
@@ -29,9 +29,9 @@ from tillbridge.store.state import Link, Missing, Settled
 from tillbridge.sync.fieldmap import FieldMap
 from tillbridge.sync.problems import class_of
 
-# A wave costs about twenty calls however large it is. 25,000 sales (some 60,000 lines, 15 MB of CSV) keep
-# that below one call per thousand sales, while its acks still fit into 30 MB of our memory.
-WAVE_SALES_MAX = 25_000
+# A wave costs about twenty calls however large it is. 20,000 sales (some 30,000 lines, 10 MB of CSV) keep
+# that near one call per thousand sales, while what we remember of them until their acks come fits into 15 MB.
+WAVE_SALES_MAX = 20_000
 
 # First waits short, since small jobs take seconds; then each poll costs a call of the shared day.
 _POLL_SECONDS = (2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
@@ -50,13 +50,13 @@ _SETTLED_AT_ONCE = 2_000
 _NO_SUCH_FIELD = re.compile(r"InvalidBatch|field name not found|no such column", re.IGNORECASE)
 
 
-class _Sent(msgspec.Struct):
-    """What we need to know of a row when its ack comes."""
+class _Sent(msgspec.Struct, gc=False):
+    """What we need to know of a row when its ack comes. A wave holds all of them: they are kept small."""
 
     till_id: str
     digest: bytes | None
     sale: str | None
-    missing: list[Missing]
+    missing: Sequence[Missing]
     till_stamp: float | None = None
     history: bool | None = None
 
@@ -304,7 +304,7 @@ class Wave:
 
 def _remember(standing: Standing) -> _Sent:
     row = standing.row
-    missing = missing_of([standing]) if standing.missing else []
+    missing = missing_of([standing]) if standing.missing else ()
     return _Sent(row.till_id, standing.digest, row.sale, missing, row.till_stamp, row.history)
 
 

@@ -298,6 +298,7 @@ class Writer:
             parent=row.sale,
             till_stamp=row.till_stamp,
             history=row.history,
+            role=row.role,
         )
 
 

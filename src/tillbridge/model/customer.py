@@ -51,6 +51,7 @@ class CustomerFacts(msgspec.Struct, frozen=True, kw_only=True):
     no_phone: bool
     no_mail: bool
     custom: Mapping[str, str]
+    custom_text: str | None  # all of them, one line each: "name: value"
     tags: tuple[str, ...]
     note: str | None
     archived: bool
@@ -65,6 +66,7 @@ class IdentityFacts(msgspec.Struct, frozen=True, kw_only=True):
     customer: Ref  # whom it belongs to
     rule: str
     evidence: str | None = None
+    confirmed_by: str | None = None  # the person who decided; None: a rule has
     status: str = "Active"  # or Merged
     merged_into: str | None = None  # the till customer that it went into
     primary: bool = True  # the customer record in the CRM carries this key
@@ -104,6 +106,7 @@ def customer_facts(customer: Customer, zones: Sequence[str], region: str | None)
         no_phone=customer.no_phone,
         no_mail=customer.no_mail,
         custom=customer.custom,
+        custom_text=_lines(customer.custom),
         tags=customer.tags,
         note=customer.note,
         archived=customer.archived,
@@ -144,6 +147,11 @@ def region_of(customer: Customer, default: str | None) -> str | None:
 
 def _phone(number: str, region: str | None) -> str | None:
     return e164(number, region) or " ".join(number.split()) or None
+
+
+def _lines(custom: Mapping[str, str]) -> str | None:
+    """Put the till's own fields into words, in an order that does not change from one reading to the next."""
+    return "\n".join(f"{name}: {' '.join(value.split())}" for name, value in sorted(custom.items())) or None
 
 
 def _email(address: str | None) -> str | None:

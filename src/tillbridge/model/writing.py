@@ -6,7 +6,6 @@ Objects and fields are named as the field map names them; values are Python's
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
@@ -27,7 +26,6 @@ class KeyRef(msgspec.Struct, frozen=True):
 
 
 Value = str | bool | int | Decimal | date | datetime | KeyRef | None
-Payload = Mapping[str, Value]
 
 
 class Slot(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ HEAD = "0002"  # the newest migration; a test keeps it true
 def open_database(home: Path) -> sa.Engine:
     """Open the state of a home directory and bring it up to date. Raises ConfigurationInvalid."""
     path = home / FILE_NAME
+    _make(path)
     engine = sa.create_engine(f"sqlite:///{path}", poolclass=sa.pool.SingletonThreadPool)
     sa.event.listen(engine, "connect", _prepare)
     sa.event.listen(engine, "begin", _begin)
@@ -27,6 +29,21 @@ def open_database(home: Path) -> sa.Engine:
         if version != HEAD:
             _migrate(connection, version, path)
     return engine
+
+
+def _make(path: Path) -> None:
+    """Make a file that is not there yet for its owner's eyes; SQLite gives its -wal and -shm the same mode.
+
+    One that is there keeps its mode: an administrator may have let a group read it.
+    """
+    if path.exists():
+        return
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return  # Another process was faster, and made it likewise.
+    except OSError as error:
+        raise ConfigurationInvalid([(str(path), f"cannot be made: {error.strerror}")]) from error
 
 
 @contextmanager

@@ -42,6 +42,7 @@ record = sa.Table(
     sa.Column("moved_at", sa.Float, nullable=False),
     sa.Column("run", sa.Integer),
     sa.Column("verified_at", sa.Float),  # when it was last read from the till itself, our clock
+    sa.Column("role", sa.Text),  # how it came to its CRM record: created, adopted, or second
     sqlite_with_rowid=False,
 )
 sa.Index("record_crm_id", record.c.crm_id)

@@ -25,6 +25,8 @@ from tillbridge.store.database import plain_words
 # SQLite takes 32,766 parameters; a page asks for at most some hundreds of ids at once.
 _IDS_MAX = 5_000
 
+_BOUND_TO = {"till_account": "Lightspeed account", "crm_org": "Salesforce org"}
+
 
 class Link(msgspec.Struct, frozen=True):
     """Where a thing of the till is in the CRM. `crm_parent` is a linked contact's account."""
@@ -48,6 +50,7 @@ class Known(msgspec.Struct, frozen=True):
     parent: str | None
     till_stamp: float | None
     history: bool | None
+    role: str | None = None  # created, adopted, or second: how it came to its CRM record
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +68,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     till_stamp: float | None = None
     history: bool | None = None
     wave: int | None = None
+    role: str | None = None
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -86,7 +90,17 @@ _KNOWN = [_record.c[name] for name in Known.__struct_fields__]
 def _upsert() -> Any:
     statement = insert(_record)
     new = statement.excluded
-    kept = ("crm_id", "object", "crm_parent", "digest", "parent", "till_stamp", "history", "verified_at")
+    kept = (
+        "crm_id",
+        "object",
+        "crm_parent",
+        "digest",
+        "parent",
+        "till_stamp",
+        "history",
+        "verified_at",
+        "role",
+    )
     changes: dict[str, Any] = {name: sa.func.coalesce(new[name], _record.c[name]) for name in kept}
     changes |= {name: new[name] for name in ("state", "reason", "wave", "moved_at", "run")}
     return statement.on_conflict_do_update(index_elements=["kind", "till_id"], set_=changes)
@@ -176,19 +190,21 @@ class State:
 
     def bind(self, *, till_account: str, crm_org: str) -> None:
         """Tie this state to one till account and one org. Raises Halted when it is tied to others."""
-        for name, value, words in (
-            ("till_account", till_account, "Lightspeed account"),
-            ("crm_org", crm_org, "Salesforce org"),
-        ):
-            bound = self.fact(name)
-            if bound is not None and bound != value:
-                raise Halted(
-                    f"This home directory belongs to {words} {bound}; the configuration leads to {value}. "
-                    "Nothing was written. Use another home directory for it, or set the configuration back."
-                )
-            if bound is None:
+        for name, value in (("till_account", till_account), ("crm_org", crm_org)):
+            self.check_bound(name, value)
+            if self.fact(name) is None:
                 with self.begin() as c:
                     self.keep(c, name, value)
+
+    def check_bound(self, name: str, value: str) -> None:
+        """Raise Halted when this state is tied to another account or org than `value`."""
+        bound = self.fact(name)
+        if bound is not None and bound != value:
+            raise Halted(
+                f"This home directory belongs to {_BOUND_TO[name]} {bound}; the configuration leads to "
+                f"{value}. Nothing was written. "
+                "Use another home directory for it, or set the configuration back."
+            )
 
     # --- cursors -----------------------------------------------------------------------------
 
@@ -435,15 +451,6 @@ class State:
         where = sa.or_(own, _waiting.c.sale == till_id) if kind == "sale" else own
         with self.begin() as c:
             return [Missing(*row) for row in c.execute(sa.select(*columns).where(where))]
-
-    def missing_parents(self) -> dict[str, list[str]]:
-        """Return the ids that others wait for, by kind."""
-        found: dict[str, list[str]] = {}
-        with self.begin() as c:
-            rows = c.execute(sa.select(_waiting.c.parent_kind, _waiting.c.parent_id).distinct())
-            for kind, till_id in rows:
-                found.setdefault(kind, []).append(till_id)
-        return found
 
 
 def _parts(ids: Collection[str]) -> Iterator[list[str]]:

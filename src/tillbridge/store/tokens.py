@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -14,6 +16,16 @@ from tillbridge.store.state import State
 
 _token = schema.token
 Lock = Callable[[], AbstractContextManager[None]]
+
+
+def drawer_name(remote: str, *login: str) -> str:
+    """Name the drawer of one configured login, one-way: another never opens it, the same finds it again.
+
+    What rotates descends from what is configured. Under one name for all, a new
+    token would lose to the old one's heir, and the heir would be sent to a host it is not for.
+    """
+    mark = json.dumps([remote, *login]).encode()
+    return f"{remote} {hashlib.sha256(b'tillbridge configured login' + mark).hexdigest()}"
 
 
 class TokenDrawer:

@@ -53,7 +53,7 @@ class StoredTokens(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TokenStore(Protocol):
-    """Where the pair lives. One store belongs to one till connection."""
+    """Where the pair lives. One store belongs to one configured token of one client."""
 
     def lock(self) -> AbstractContextManager[None]:
         """Hold everybody else, in this and in other processes, off the pair. Freed when the holder dies."""

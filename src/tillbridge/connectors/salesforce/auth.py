@@ -46,10 +46,13 @@ _IDENTITY = re.compile(r"/([A-Za-z0-9]{15,18})/([A-Za-z0-9]{15,18})/?$")
 
 
 class TokenStore(Protocol):
-    """Where a rotating refresh token survives us. Salesforce kills the old one as it hands out a new one."""
+    """Where a rotating refresh token survives us. Salesforce kills the old one as it hands out a new one.
+
+    One store belongs to one configured login: refresh token, client id and login host.
+    """
 
     def load(self) -> str | None:
-        """Return the refresh token last saved; None when there is none newer than the configured one."""
+        """Return the heir of the configured refresh token; None when it has none. Never another login's."""
 
     def save(self, refresh_token: str) -> None:
         """Keep it durably; on return it survives a power cut."""

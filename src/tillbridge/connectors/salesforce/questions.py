@@ -253,33 +253,6 @@ class Questions:
             raise BadRequest("too many groups for one answer", code="EXCEEDED_ID_LIMIT", status=400)
         return rows
 
-    def sales_of_day(
-        self, store: str, day: date, prefix: str, fields: Sequence[str]
-    ) -> dict[str, dict[str, object]]:
-        """Return what the org holds of each sale of a store and day, by key."""
-        text = (
-            f"SELECT Transaction_Key__c, {', '.join(fields)} FROM Sales_Transaction__c WHERE "
-            f"Store_Code__c = {_quoted([store])} AND Business_Date__c = {day} "
-            f"AND Transaction_Key__c LIKE '{_like(prefix)}-S%'"
-        )
-        return {_str(row["Transaction_Key__c"]): row for page in self._client.query(text) for row in page}
-
-    def payments_of_day(self, store: str, day: date, prefix: str) -> dict[str, dict[str, Decimal]]:
-        """Return each sale's payments of a store and day: sale key to tender to amount."""
-        text = (
-            "SELECT Sales_Transaction__r.Transaction_Key__c, Tender__c, Amount__c "
-            "FROM Sales_Payment__c WHERE "
-            f"Store_Code__c = {_quoted([store])} AND Business_Date__c = {day} "
-            f"AND Payment_Key__c LIKE '{_like(prefix)}-P%'"
-        )
-        found: dict[str, dict[str, Decimal]] = {}
-        for page in self._client.query(text):
-            for row in page:
-                tenders = found.setdefault(_str(row["Sales_Transaction__r.Transaction_Key__c"]), {})
-                tender = _str(row["Tender__c"])
-                tenders[tender] = tenders.get(tender, Decimal(0)) + _decimal(row["Amount__c"])
-        return found
-
     # --- keys --------------------------------------------------------------------------------
 
     def keyed(self, name: str, key_field: str, prefix: str, more: Sequence[str] = ()) -> Iterator[KeyedRow]:

@@ -366,7 +366,7 @@ def _look_alikes(
     made, misses, known = 0, 0, list(plain)
     while made < wanted and misses < 50 * len(makers):
         card = makers[made % len(makers)](rng, town, rng.choice(known))
-        if card is None:
+        if card is None or not _fits(card.person):
             misses += 1
             continue
         ref = _store(

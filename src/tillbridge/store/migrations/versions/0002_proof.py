@@ -14,6 +14,7 @@ depends_on = None
 def upgrade() -> None:
     """Add the columns and create the tables."""
     op.add_column("record", sa.Column("verified_at", sa.Float()))
+    op.add_column("record", sa.Column("role", sa.Text()))
     op.create_index("record_verified", "record", ["kind", "verified_at"])
     op.add_column("problem", sa.Column("next_at", sa.Float()))
     op.add_column("problem", sa.Column("edit", sa.LargeBinary()))
