@@ -217,13 +217,9 @@ WHOLE = [
     ("a query of too much", 400, errors("QUERY_TOO_COMPLICATED", "too complicated"), "config"),
     ("an offset too far", 400, errors("NUMBER_OUTSIDE_VALID_RANGE", "OFFSET"), "config"),
     ("a query that took too long", 400, errors("QUERY_TIMEOUT", "running for too long."), "transient"),
-    ("a page that has died", 404, errors("INVALID_QUERY_LOCATOR", "invalid query locator"), "transient"),
-    (
-        "another page that has died",
-        400,
-        errors("INVALID_QUERY_LOCATOR", "invalid query locator"),
-        "transient",
-    ),
+    # Asking for the same page again would never help.
+    ("a page that has died", 404, errors("INVALID_QUERY_LOCATOR", "invalid query locator"), "config"),
+    ("another page that has died", 400, errors("INVALID_QUERY_LOCATOR", "invalid query locator"), "config"),
     ("a call that took too long", 500, errors("REQUEST_RUNNING_TOO_LONG", "too long"), "transient"),
     ("a locked row", 400, errors("UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access"), "transient"),
     ("locks without end", 400, errors("TOOMANYLOCKFAILURE", "TooManyLockFailure"), "transient"),

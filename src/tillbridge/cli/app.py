@@ -181,6 +181,7 @@ def _keep_trace(home: Path | None, text: str) -> Path:
     else:
         place = home / _CRASH_FILE
         descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        os.fchmod(descriptor, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     return place

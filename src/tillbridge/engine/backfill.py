@@ -30,7 +30,7 @@ _DONE = "done"
 _ONE_DAY = timedelta(days=1)
 
 # So many records of a kind are decided and written together: some composite calls' worth.
-_BATCH = 2_000
+_BATCH = 1_000
 
 
 def backfill(connection: Connection) -> Counter[str]:

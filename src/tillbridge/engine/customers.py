@@ -802,7 +802,8 @@ def _owed_account(connection: Connection, customer: Customer, known: Known) -> l
 def _owed_identity(connection: Connection, customer: Customer, known: Known, verdict: Verdict | None) -> Row:
     if known.crm_id is None:
         status = "In Review" if known.state == "review" else _status_of(customer)
-        return _nobodys_identity(connection, known.till_id, known.reason or known.state, status)
+        told = (verdict.detail.get("reason") if verdict else None) or known.reason or known.state
+        return _nobodys_identity(connection, known.till_id, told, status)
     facts = IdentityFacts(
         id=known.till_id,
         customer=Ref(Kind.CUSTOMER, known.till_id),

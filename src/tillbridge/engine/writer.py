@@ -101,7 +101,7 @@ class Writer:
         if same:
             # Nothing to send, but what they wait for may have come without changing them.
             with self._state.begin() as c:
-                self._state.wait(c, [s.row.thing for s in same], missing_of(same))
+                self._state.wait(c, [s.row.thing for s in same], missing_of(same), sent=False)
                 self._connection.journal.resolve(c, [s.row.thing for s in same])
         return changed
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from email_validator import EmailNotValidError, validate_email
 
-_ADDRESSES_KEPT_MAX = 10_000  # some batches of customers
+_ADDRESSES_KEPT_MAX = 4_000  # some batches of customers
 
 
 def fold_email(address: str | None) -> str | None:

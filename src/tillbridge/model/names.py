@@ -19,7 +19,7 @@ from rapidfuzz.distance import OSA
 from tillbridge.model.nicknames import NICKNAMES
 
 # As many as a batch of customers and those it is compared with have, and no more: a chain has millions.
-_NAMES_KEPT_MAX = 10_000
+_NAMES_KEPT_MAX = 4_000
 
 # Letters that no decomposition takes apart.
 _LETTERS = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ß": "ss", "ł": "l", "đ": "d", "ð": "d", "þ": "th"})

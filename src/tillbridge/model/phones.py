@@ -12,7 +12,7 @@ from functools import lru_cache
 import phonenumbers
 
 # A number is asked for several times while its batch of customers is decided about, hardly ever later.
-_NUMBERS_KEPT_MAX = 10_000
+_NUMBERS_KEPT_MAX = 4_000
 _EXTENSION = re.compile(r"\s*(?:ext\.?|extension|x|#|tst\.?)\s*\d{1,6}\s*$", re.IGNORECASE)
 REGIONS = frozenset(phonenumbers.SUPPORTED_REGIONS)
 

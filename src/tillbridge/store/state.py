@@ -364,14 +364,24 @@ class State:
     # --- waiting -----------------------------------------------------------------------------
 
     def wait(
-        self, connection: sa.Connection, things: Collection[tuple[str, str]], missing: Collection[Missing]
+        self,
+        connection: sa.Connection,
+        things: Collection[tuple[str, str]],
+        missing: Collection[Missing],
+        *,
+        sent: bool = True,
     ) -> None:
-        """Replace what these things, given as (kind, id), wait for."""
+        """Replace what these things, given as (kind, id), wait for.
+
+        Not `sent`: their lookups to sales and lines may still be empty in the CRM, although what
+        they point to has come, so those go on waiting for engine.patches.
+        """
+        spared = sa.true() if sent else _waiting.c.parent_kind != "line"
         for kind in {kind for kind, _ in things}:
             ids = [i for k, i in things if k == kind]
             for part in _parts(ids):
                 connection.execute(
-                    sa.delete(_waiting).where(_waiting.c.kind == kind, _waiting.c.till_id.in_(part))
+                    sa.delete(_waiting).where(_waiting.c.kind == kind, _waiting.c.till_id.in_(part), spared)
                 )
         if missing:
             statement = insert(_waiting).on_conflict_do_nothing()

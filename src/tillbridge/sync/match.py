@@ -46,7 +46,7 @@ _NOBODYS_MAILBOX = re.compile(
 _NUMBER = re.compile(r"\d+")
 _US_ZIP = re.compile(r"(\d{5})\d{4}")
 # Mailboxes and doors that are remembered: some batches of customers, since a chain has millions.
-_KEPT_MAX = 10_000
+_KEPT_MAX = 4_000
 
 
 @dataclass(frozen=True, slots=True)
