@@ -78,48 +78,8 @@ def prepare(
         raise ConfigurationInvalid([("customers.model", text)])
     if mistake := _record_type_mistake(settings, objects[maps["customer"].object]):
         raise ConfigurationInvalid([("customers.record_type", mistake)])
-    connection = assemble(
-        settings=settings,
-        till=till,
-        crm=crm,
-        questions=questions,
-        state=state,
-        journal=journal,
-        people=people,
-        spool=spool,
-        raw=raw,
-        clock=clock,
-        rng=rng,
-        maps=maps,
-        progress=progress,
-        directory=directory,
-        objects=objects,
-    )
-    note_rules(connection)
-    return connection
-
-
-def assemble(
-    *,
-    settings: Settings,
-    till: Till,
-    crm: Crm,
-    questions: Questions,
-    state: State,
-    journal: Journal,
-    people: People,
-    spool: Spool,
-    raw: Raw,
-    clock: Clock,
-    rng: random.Random,
-    maps: Mapping[str, FieldMap],
-    progress: Progress,
-    directory: Directory,
-    objects: Mapping[str, ObjectFacts],
-) -> Connection:
-    """Put a connection together from what is known."""
     around = surroundings(directory, settings)
-    return Connection(
+    connection = Connection(
         settings=settings,
         till=till,
         crm=crm,
@@ -138,6 +98,8 @@ def assemble(
         progress=progress,
         region=settings.phone_region or home_region(around.stores),
     )
+    note_rules(connection)
+    return connection
 
 
 def refresh_directory(connection: Connection) -> Directory:
