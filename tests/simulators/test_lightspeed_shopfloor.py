@@ -223,6 +223,18 @@ def test_a12_a_merge_fills_blanks_archives_the_other_and_gives_no_event(till, re
     assert [after] == till.rows("Sale", customerID=after["customerID"])
 
 
+@pytest.mark.parametrize("rewrites", [True, False], ids=["sales are re-pointed", "sales name nobody"])
+def test_a12_or_a_merge_deletes_the_other_as_the_older_article_says(till, rewrites):
+    till.switch(merge_deletes_secondary=True, merge_rewrites_sales=rewrites)
+    keep, lose = two_customers(till)
+    sale_id = ring(till, kind="sale", customerID=lose)
+    till.control("POST", "merge", {"keep": keep, "lose": lose})
+    assert 404 == till.call("GET", f"Customer/{lose}").status
+    assert [] == till.rows("Customer", customerID=lose, archived="true")
+    sale = till.get(f"Sale/{sale_id}", load_relations='["Customer"]')["Sale"]
+    assert (str(keep if rewrites else lose), rewrites) == (sale["customerID"], "Customer" in sale)
+
+
 def test_archive_and_add_reach_every_kind(till):
     till.control("POST", "archive", {"entity": "Item", "id": 1})
     assert "true" == till.get("Item/1")["Item"]["archived"]

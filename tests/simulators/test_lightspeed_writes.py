@@ -111,6 +111,15 @@ def test_a10_a_partial_contact(till, replace, sent, expected):
     assert PRIMARY == contact(till, customer)["Emails"]["ContactEmail"]
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_a7_11_an_echo_may_show_the_customer_alone(till, method):
+    customer = maren(till)
+    till.switch(customer_echo_bare=True)
+    path = "Customer" if method == "POST" else f"Customer/{customer['customerID']}"
+    echo = till.write(method, path, {"lastName": "Oduya"}, load_relations='["Contact","Note"]')
+    assert ("Oduya", []) == (echo["lastName"], [name for name in echo if name[0].isupper()])
+
+
 def test_a10_an_unknown_use_type_is_refused(till):
     body = {"firstName": "A", "Contact": {"Phones": {"ContactPhone": {"number": "1", "useType": "Boat"}}}}
     assert 400 == till.call("POST", "Customer", body=body).status

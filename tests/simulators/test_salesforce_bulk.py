@@ -680,6 +680,19 @@ def test_an_empty_job_is_complete_and_costs_no_batch(org):
     assert before == bulk.batches_left(org)
 
 
+@pytest.mark.parametrize(
+    ("fate", "closing", "state"),
+    [("complete", 200, "JobComplete"), ("failed", 200, "Failed"), ("refused", 400, "Open")],
+)
+def test_what_an_empty_job_comes_to_is_a_switch(org, fate, closing, state):
+    """[inferred]: no documentation says it."""
+    org.switches["bulk_empty_job"] = fate
+    job = open_job(org)
+    assert closing == close(org, job).status
+    org.clock.advance(60)
+    assert state == poll(org, job)["state"]
+
+
 # --- §3.4 query jobs ---
 
 

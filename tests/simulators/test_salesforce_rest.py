@@ -438,6 +438,22 @@ def test_query_all_shows_the_deleted(shop):
     assert [True] == [row["IsDeleted"] for row in shop.rest("GET", f"/queryAll?q={text}")[1]["records"]]
 
 
+def test_query_all_goes_into_a_composite_and_sees_no_further_than_the_bin(shop):
+    winner, loser = shop.made("Account", Name="Acme"), shop.made("Account", Name="Acme Inc")
+    shop.org.merge(winner, loser)
+    text = "SELECT+Id,MasterRecordId+FROM+Account+WHERE+IsDeleted+=+true"
+    part = {"method": "GET", "url": f"/services/data/v67.0/queryAll?q={text}", "referenceId": "gone"}
+
+    def gone():
+        answer = shop.rest("POST", "/composite", {"compositeRequest": [part]})[1]
+        [result] = answer["compositeResponse"]
+        return [(row["Id"], row["MasterRecordId"]) for row in result["body"]["records"]]
+
+    assert [(loser, winner)] == gone()
+    assert (200, {"rows": 1}) == shop.control("POST", "empty-bin", {})
+    assert [] == gone()
+
+
 def test_updated_and_deleted_since(shop):
     """§5.4."""
     kept, gone = shop.made("Account", Name="a"), shop.made("Account", Name="b")

@@ -160,7 +160,7 @@ class ShopFloor:
         return row
 
     def merge(self, keep: int, lose: int) -> Row:
-        """Merge two customers: blanks of the kept one are filled, the other is archived, without a word."""
+        """Merge two customers: blanks of the kept one are filled, the other goes, without a word."""
         world = self.world
         kept, lost = self._row("Customer", keep), self._row("Customer", lose)
         if keep == lose:
@@ -169,9 +169,12 @@ class ShopFloor:
         contact = _merged_contact(kept.get("Contact") or {}, lost.get("Contact") or {})
         now = world.now()
         world["Customer"].change(kept, **filled, Contact={**contact, "timeStamp": now}, timeStamp=now)
-        world["Customer"].change(lost, archived=True, timeStamp=now)
         if world.switches.merge_rewrites_sales:
             self._repoint_sales(lose, keep)
+        if world.switches.merge_deletes_secondary:
+            world["Customer"].remove(lose)
+        else:
+            world["Customer"].change(lost, archived=True, timeStamp=now)
         return kept
 
     def edit(self, entity: str, row_id: int, fields: Row) -> Row:

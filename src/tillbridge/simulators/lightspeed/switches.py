@@ -20,6 +20,8 @@ class Switches:
     updatetime_moves_on_merge: bool = False
     # A12: the merged person's history is shown joined, so old sales are probably re-pointed.
     merge_rewrites_sales: bool = True
+    # A12: the newer article says that the secondary is archived, the older one that it is deleted.
+    merge_deletes_secondary: bool = False
     # A7.8: the endpoint page and the tutorials spell it differently.
     updatetime_key_spelling: Literal["updatetime", "updateTime"] = "updatetime"
     # A4: one client saw load_relations missing from `next`.
@@ -29,6 +31,8 @@ class Switches:
     empty_collections: Literal["absent", "blank"] = "absent"
     # A10: a partial Contact in a PUT keeps the other slots, or replaces them all.
     contact_replace: bool = False
+    # A7.11: whether a customer's echo shows its contact, or any relation that was asked for.
+    customer_echo_bare: bool = False
     # A5: `~` without a wildcard means equal, or starts with.
     like_without_wildcard: Literal["equal", "prefix"] = "equal"
     unknown_fields: Literal["ignore", "refuse"] = "ignore"

@@ -81,6 +81,8 @@ def write(world: World, route: Route, method: str, body: Any, tree: Tree) -> byt
         echo |= _PARENT_ECHO
     for name, branch in tree.items():
         echo.setdefault(name, branch)
+    if route.entity == "Customer" and world.switches.customer_echo_bare:
+        echo = {}
     return single(route.entity, record(world, route.entity, row, echo))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tillbridge.simulators.clock import SimClock
 from tillbridge.simulators.httpd import Request, Response
-from tillbridge.simulators.salesforce import bulk, control, deploy, limits, oauth, rest
+from tillbridge.simulators.salesforce import bulk, control, deploy, limits, oauth, rest, soap
 from tillbridge.simulators.salesforce.org import Org
 from tillbridge.simulators.salesforce.schema import RowError
 from tillbridge.simulators.salesforce.values import Refused
@@ -58,6 +58,8 @@ class SalesforceApp:
         return control.handle(self.org, request)
 
     def _data(self, request: Request) -> Response:
+        if soap.PATH.match(request.path):
+            return soap.handle(self.org, request)
         match = _VERSIONED.match(request.path)
         if match is None:
             return not_found().response()

@@ -8,8 +8,9 @@ https://developer.salesforce.com/docs/atlas.en-us.api_asynch.meta/api_asynch/bul
 Switches: bulk_seconds_per_10k_rows, bulk_polls, bulk_rows_per_request (work done in one request, so that a
 poll answers in time), bulk_fail_after_rows, bulk_lock_percent, bulk_invalid_sessions (so many job requests
 get a 401), bulk_batches_a_day, bulk_rows_a_day, bulk_query_jobs_a_day, bulk_upload_bytes_max, bulk_list_page,
-bulk_duplicate_window (rows; 0: the whole job), bulk_rewrite_numbers, bulk_query_page_rows, bulk_create_status
-and bulk_second_put_status.
+bulk_duplicate_window (rows; 0: the whole job), bulk_rewrite_numbers, bulk_query_page_rows,
+bulk_create_status, bulk_second_put_status and bulk_empty_job (what becomes of a job that is closed without an
+upload, which the facts leave open: "complete", "failed" or "refused").
 """
 
 from __future__ import annotations
@@ -268,6 +269,15 @@ def _close(org: Org, job: Job) -> None:
     job.content = b""
 
 
+def _close_empty(org: Org, job: Job) -> None:
+    fate = org.switches.get("bulk_empty_job", "complete")
+    if fate == "refused":
+        raise Refused(400, "INVALIDJOBSTATE", f"InvalidJobState : Job {job.id} has no data to process")
+    _close(org, job)
+    if fate == "failed" and isinstance(job.work, IngestWork):
+        job.work.trouble = "InvalidBatch : The job holds no data"
+
+
 def _ingest_results(org: Org, job: Job, name: str) -> Response:
     if job.state not in FINAL:
         raise _wrong_state(job, "JobComplete, Failed or Aborted", "get results of")
@@ -428,7 +438,7 @@ def _patch(org: Org, job: Job, request: Request, show: Callable[..., dict[str, A
     if wish == "UploadComplete" and job.kind == "ingest":
         if job.state != "Open":
             raise _wrong_state(job, "Open", "close")
-        _close(org, job)
+        _close_empty(org, job) if job.content is None else _close(org, job)
         view = show(job, fresh=True)
         return Response.of({k: v for k, v in view.items() if k not in {"lineEnding", "columnDelimiter"}})
     if wish == "Aborted":

@@ -396,6 +396,7 @@ def _fill_picklist(view: View, field: Field, node: Node) -> None:
     assert value_set is not None  # Checked before.
     field.restricted = value_set.flag("restricted")
     if shared := value_set.get("valueSetName"):
+        field.value_set = shared
         held = view.kept.get("GlobalValueSet", {}).get(shared) or view.stored["GlobalValueSet"][shared]
         field.values = [v.get("fullName") for v in held.node.all("customValue")]
         return

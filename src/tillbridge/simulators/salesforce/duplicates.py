@@ -47,7 +47,8 @@ def _persons_like(org: Org, columns: Columns, values: Row) -> list[str]:
     table = columns.table
     ids = table.index(columns.sobject.fields["LastName"]).ids(last)
     del org
-    return [row_id for row_id in ids if _same_person(table.rows[row_id], values)]
+    own = values.get("Id")  # A row that is changed is no duplicate of itself.
+    return [row_id for row_id in ids if row_id != own and _same_person(table.rows[row_id], values)]
 
 
 def _same_person(known: Row, new: Row) -> bool:
@@ -61,7 +62,12 @@ def _accounts_like(columns: Columns, values: Row) -> list[str]:
     table = columns.table
     ids = table.index(columns.sobject.fields["Name"]).ids(values["Name"])
     evidence = ("Phone", "Website", "BillingStreet", "BillingPostalCode")
-    return [i for i in ids if any(_equal(table.rows[i].get(name), values.get(name)) for name in evidence)]
+    own = values.get("Id")
+    return [
+        i
+        for i in ids
+        if i != own and any(_equal(table.rows[i].get(name), values.get(name)) for name in evidence)
+    ]
 
 
 def _equal(left: Any, right: Any) -> bool:

@@ -26,6 +26,8 @@ SWITCHES: dict[str, Any] = {
     "person_accounts": False,
     "state_country_picklists": False,
     "multi_currency": False,  # True: USD and EUR; or a list of codes, the corporate one first
+    "duplicate_rules_on_edit": False,
+    "collections_name_duplicates": False,  # whether their rows carry a duplicateResult: undocumented (§6.3)
     "duplicate_rules": {},  # {"Contact": "alert" | "block", "Lead": …}: standard rules, off unless named
     "email_lowercase": True,
     "page_size_random": False,  # query pages of any size up to the batch size
@@ -37,6 +39,8 @@ SWITCHES: dict[str, Any] = {
     "bad_column_fails_request": False,  # collections: an unknown field fails the whole request, not its row
     "entity_is_deleted_status": 404,  # 400 or 404: sources disagree (§6.2)
     "invalid_locator_status": 404,  # 404 or 400 (§2.4)
+    "customize_application": True,  # whether administrators' profiles hold it, as Setup and tooling need
+    "tooling_denies": "403",  # or "invalid_type": what the tooling API says to whom it is not open
     "api_disabled": False,
     "concurrent_limit": False,
     "limit_info_extra": "",  # e.g. "api-bursts=1/750" (§2.1)

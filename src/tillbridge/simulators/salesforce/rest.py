@@ -17,12 +17,13 @@ from tillbridge.simulators.salesforce import (
     querying,
     records,
     sobject_collections,
+    tooling,
 )
 from tillbridge.simulators.salesforce.schema import SObject
 from tillbridge.simulators.salesforce.values import Refused
 from tillbridge.simulators.salesforce.wire import Context, Reply, not_allowed, not_found, refusal
 
-_RESOURCES = ("composite", "jobs", "limits", "metadata", "query", "queryAll", "sobjects")
+_RESOURCES = ("composite", "jobs", "limits", "metadata", "query", "queryAll", "sobjects", "tooling")
 
 
 @dataclass(slots=True)
@@ -72,6 +73,8 @@ def _route(context: Context, call: Call) -> Reply:
             return _sobject(context, call, name, rest)
         case ["composite", *rest]:
             return _composite(context, call, rest)
+        case ["tooling", *rest]:
+            return tooling.handle(context, call.method, rest, call.query, call.body)
     return not_found()
 
 

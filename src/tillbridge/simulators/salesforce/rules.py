@@ -58,6 +58,12 @@ def before_insert(org: Org, columns: Columns, values: Row, *, allow_duplicates: 
         duplicates.check(org, columns, values, allow=allow_duplicates)
 
 
+def before_update(org: Org, columns: Columns, row: Row, changes: Row, *, allow_duplicates: bool) -> None:
+    """Look for duplicates also when a row is changed: off unless an admin says so."""
+    if org.switches["duplicate_rules"] and org.switches["duplicate_rules_on_edit"]:
+        duplicates.check(org, columns, {**row, **changes}, allow=allow_duplicates)
+
+
 def after_insert(org: Org, columns: Columns, row: Row, auto_assign: bool) -> None:
     """Do what follows an insert: the person's contact, permission assignments, the org's own flows."""
     match columns.sobject.name:

@@ -32,6 +32,8 @@ class Field:
     calculated: bool = False
     restricted: bool = False  # a restricted picklist
     values: list[str] = field(default_factory=list)
+    inactive: list[str] = field(default_factory=list)  # values that were taken out of use
+    value_set: str = ""  # the global value set that `values` come from
     default: Any = None
     reference_to: list[str] = field(default_factory=list)
     relationship: str = ""  # Store__r, Account

@@ -41,7 +41,8 @@ def write(
         if body.get("allOrNone") and not all(result.success for result in results):
             transaction.rollback()
             results = [RowResult(errors=[_ROLLED_BACK]) if r.success else r for r in results]
-    return Reply(200, [_shown(result, upsert=op == "upsert") for result in results])
+    named = bool(context.org.switches["collections_name_duplicates"])
+    return Reply(200, [_shown(result, upsert=op == "upsert", named=named) for result in results])
 
 
 def delete(context: Context, ids: str, *, all_or_none: bool) -> Reply:
@@ -53,7 +54,7 @@ def delete(context: Context, ids: str, *, all_or_none: bool) -> Reply:
         if all_or_none and not all(result.success for result in results):
             transaction.rollback()
             results = [RowResult(errors=[_ROLLED_BACK]) if r.success else r for r in results]
-    return Reply(200, [_shown(result, upsert=False) for result in results])
+    return Reply(200, [_shown(result, upsert=False, named=False) for result in results])
 
 
 def retrieve(context: Context, sobject: SObject, ids: list[str], names: list[str]) -> Reply:
@@ -152,8 +153,9 @@ def _fail_on_bad_column(context: Context, results: list[RowResult], transaction:
                 raise Refused(error.code, error.message)
 
 
-def _shown(result: RowResult, *, upsert: bool) -> dict[str, Any]:
+def _shown(result: RowResult, *, upsert: bool, named: bool) -> dict[str, Any]:
     if not result.success:
-        return {"success": False, "errors": [row_error_json(error) for error in result.errors]}
+        errors = [row_error_json(error) | (error.extra if named else {}) for error in result.errors]
+        return {"success": False, "errors": errors}
     shown: dict[str, Any] = {"id": result.id, "success": True, "errors": []}
     return {**shown, "created": result.created} if upsert else shown

@@ -188,6 +188,7 @@ def _update(org: Org, columns: Columns, row: Row, fields: dict[str, Any], option
     rules.before_save(org, columns, changes, row)
     _require(columns, changes, None)
     _check(org, columns, changes, row, options)
+    rules.before_update(org, columns, row, changes, allow_duplicates=options.allow_duplicates)
     now = max(org.now_text(), row["SystemModstamp"])
     stamps = {"LastModifiedDate": now, "LastModifiedById": columns.user.id, "SystemModstamp": now}
     change(org, columns.table, row, {**changes, **stamps})
@@ -376,9 +377,12 @@ def _validate(org: Org, columns: Columns, values: Row) -> None:
             rule["type"] == columns.sobject.name
             and rule["field"] in values
             and values[rule["field"]] == rule["bad"]
+            and rule.get("times") != 0
         ):
+            if rule.get("times"):
+                rule["times"] -= 1
             raise Refused(
-                "FIELD_CUSTOM_VALIDATION_EXCEPTION",
+                rule.get("code", "FIELD_CUSTOM_VALIDATION_EXCEPTION"),
                 rule["message"],
                 [rule["field"]] if rule.get("on_field") else [],
             )
