@@ -3,8 +3,10 @@
 from datetime import UTC, date, datetime, time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tillbridge.model.times import birth_date, business_date, zone
+from tillbridge.model.times import birth_date, birth_midnight, business_date, zone
 
 
 def at(text):
@@ -112,3 +114,49 @@ def test_business_date(moment, name, starts, expected):
 def test_an_unknown_zone_is_named(name):
     with pytest.raises(ValueError, match="there is no time zone"):
         zone(name)
+
+
+@pytest.mark.parametrize(
+    ("day", "zone_name", "expected"),
+    [
+        pytest.param(date(1984, 11, 3), "US/Eastern", "1984-11-03T05:00:00", id="as the till writes it"),
+        pytest.param(date(1984, 7, 3), "Europe/Amsterdam", "1984-07-02T22:00:00", id="east of Greenwich"),
+        pytest.param(date(1984, 11, 3), "UTC", "1984-11-03T00:00:00", id="Greenwich"),
+        pytest.param(
+            date(2010, 10, 17),
+            "America/Sao_Paulo",
+            "2010-10-17T03:00:00",
+            id="the clock went from midnight to one",
+        ),
+        pytest.param(
+            date(2011, 12, 30), "Pacific/Apia", "2011-12-30T09:59:59", id="a day that Samoa never had"
+        ),
+    ],
+)
+def test_the_midnight_of_a_birthday(day, zone_name, expected):
+    assert at(expected) == birth_midnight(day, zone_name)
+
+
+@given(
+    st.dates(date(1880, 1, 1), date(2040, 12, 31)),
+    st.sampled_from(
+        (
+            "Africa/Cairo",
+            "America/Havana",
+            "America/New_York",
+            "America/Sao_Paulo",
+            "Asia/Beirut",
+            "Asia/Kathmandu",
+            "Australia/Lord_Howe",
+            "Europe/Amsterdam",
+            "Pacific/Apia",
+            "Pacific/Kiritimati",
+            "Pacific/Kwajalein",
+            "UTC",
+        )
+    ),
+    st.lists(st.sampled_from(("America/Los_Angeles", "Asia/Tokyo", "Europe/London")), max_size=2),
+)
+def test_a_birthday_there_and_back(day, zone_name, other_zones):
+    """Clock changes at midnight, days that were left out, other shops in other zones: it stays the day."""
+    assert day == birth_date(birth_midnight(day, zone_name), [zone_name, *other_zones])

@@ -262,6 +262,8 @@ DAY = field("Business_Date__c", "date", "2026-03-02", "2026-03-01")
             "lookup",
             id="decided since",
         ),
+        pytest.param({"sent_same": True, "by_hand": True}, "edited", id="a person has set it"),
+        pytest.param({"problem": "refused", "by_hand": True}, "refused", id="set, and refused again"),
     ],
 )
 def test_why_a_receipt_differs(facts, expected):

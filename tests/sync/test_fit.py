@@ -121,6 +121,13 @@ LISTS = org(
         ),
         pytest.param(
             LISTS,
+            {"State": "New South Wales", "StateCode": None, "Country": "Australia", "CountryCode": None},
+            {"StateCode": "NSW", "CountryCode": "AU"},
+            False,
+            id="the code of a state by its name",
+        ),
+        pytest.param(
+            LISTS,
             {
                 "Street": "Kerkstraat 1",
                 "State": "Utrecht",

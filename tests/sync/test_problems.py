@@ -125,3 +125,12 @@ def test_every_code_has_one_line_of_advice(code):
 
     assert advice.endswith(".")
     assert "\n" not in advice
+
+
+def test_the_handle_at_the_end_of_a_cause_is_its_own():
+    """`problems fix` takes the last part alone, and one trouble may hit four objects in the same words."""
+    said = Refused("UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access")
+    names = ("Account", "Sales_Transaction__c", "Sales_Transaction_Line__c", "Sales_Payment__c")
+    handles = {cause_of(name, said).rpartition(":")[2] for name in names}
+    handles |= {cause_of("Account", Refused(said.code, said.message, ("Name",))).rpartition(":")[2]}
+    assert len(names) + 1 == len(handles)

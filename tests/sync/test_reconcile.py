@@ -1,11 +1,10 @@
 """The decision table: who moved, which way values may flow, who decides conflicts."""
 
-from datetime import UTC, date, datetime
-from decimal import Decimal
 from itertools import product
 
 import pytest
 
+from tillbridge.sync.alike import same, same_phone
 from tillbridge.sync.reconcile import (
     MAY_PULL,
     MAY_PUSH,
@@ -18,12 +17,6 @@ from tillbridge.sync.reconcile import (
     Settle,
     reconcile,
     reconcile_field,
-    same,
-    same_day,
-    same_email,
-    same_number,
-    same_phone,
-    same_text,
 )
 
 MODES = ("two_way", "till_to_crm", "crm_to_till", "link_only", "fill_blanks")
@@ -196,38 +189,6 @@ def test_an_edit_in_the_till_is_pushed_though_the_last_write_is_unconfirmed():
     state = FieldState(Pair("anna", "ANA"), AGREED, confirmed=False)
 
     assert Push("anna", "ANA") == reconcile_field(state, "two_way", "newest", same)
-
-
-@pytest.mark.parametrize(
-    ("alike", "a", "b", "expected"),
-    [
-        pytest.param(
-            same_phone("US"), "(518) 555-0142", "+15185550142", True, id="a phone in another spelling"
-        ),
-        pytest.param(same_phone("US"), "ask husband", "Ask Husband", True, id="no phone at all, letter case"),
-        pytest.param(same_phone("US"), "518 555 0142", "518 555 0143", False, id="another phone"),
-        pytest.param(same_phone("US"), "", None, True, id="no phone on either side"),
-        pytest.param(
-            same_email, "Maren@Example.com ", "maren@example.com", True, id="an e-mail's letter case"
-        ),
-        pytest.param(same_email, "maren@example.com", "maren@example.org", False, id="another e-mail"),
-        pytest.param(
-            same_text, "14  Pinehurst Ln\r\nApt 2", "14 Pinehurst Ln\nApt 2", True, id="blanks and line ends"
-        ),
-        pytest.param(same_text, "Maren", "maren", False, id="a text's letter case is an edit"),
-        pytest.param(same_day, date(1984, 11, 3), "1984-11-03", True, id="a day and its text"),
-        pytest.param(
-            same_day, datetime(1984, 11, 3, tzinfo=UTC), date(1984, 11, 3), True, id="a moment and its day"
-        ),
-        pytest.param(same_day, date(1984, 11, 3), None, False, id="a day and none"),
-        pytest.param(same_number, Decimal("1.50"), "1.5", True, id="numbers and their texts"),
-        pytest.param(same_number, Decimal(2), Decimal("2.0"), True, id="two is two"),
-        pytest.param(same, False, None, False, id="no is an answer"),
-        pytest.param(same, "  ", None, True, id="blank is blank"),
-    ],
-)
-def test_what_is_no_edit(alike, a, b, expected):
-    assert expected == alike(a, b)
 
 
 def test_fields_are_decided_one_by_one():

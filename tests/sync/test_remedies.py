@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from tillbridge.model.writing import FieldFacts
-from tillbridge.sync.remedies import Decided, Remedy, replaced, typed
+from tillbridge.sync.remedies import Decided, Edit, Remedy, replaced, typed
 
 
 def field(kind, **more):
@@ -75,7 +75,28 @@ def test_a_field_is_left_out_for_its_cause_alone():
 
 
 def test_the_fields_that_decisions_add_are_known_beforehand():
-    decided = Decided({"O": [remedy(action="default", given="x")]}, {("sale", "7"): {"G__c": "y"}})
+    decided = Decided({"O": [remedy(action="default", given="x")]}, {("sale", "7"): Edit({"G__c": "y"})})
     assert [{"F__c", "G__c"}, {"G__c"}, {"F__c"}] == [
         decided.fields_of(kind, name) for kind, name in [("sale", "O"), ("sale", "P"), ("line", "O")]
     ]
+
+
+@pytest.mark.parametrize(
+    ("kept", "mapped", "holds"),
+    [
+        ("1", "1", True),
+        ("1", "2", False),
+        ("324.0", Decimal(324), True),
+        ("325", Decimal(324), False),
+        (None, Decimal(0), False),
+        (None, "", True),
+        ("", None, True),
+        ("2026-11-20", date(2026, 11, 20), True),
+        ("2026-11-20", date(2026, 11, 21), False),
+        (True, True, True),
+        (False, True, False),
+    ],
+)
+def test_what_was_set_by_hand_holds_until_the_till_makes_something_else_of_the_field(kept, mapped, holds):
+    assert holds == Edit({"Name": "A"}, {"Name": kept}).holds("Name", mapped)
+    assert Edit({"Name": "A"}).holds("Name", mapped), "nobody knows what it was instead of"

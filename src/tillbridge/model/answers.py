@@ -21,7 +21,10 @@ class CrmPersonRow(msgspec.Struct, frozen=True, kw_only=True):
     """A person, or a company that buys, as the CRM shows it.
 
     `key` is our key where it is joined to a till already; `account` a contact's
-    account. `fields` are those that the field map writes, as text; empty ones are absent.
+    account, and that of the contact which a converted Lead has become. `fields` are
+    those that the field map writes, as text; empty ones are absent.
+    Somebody `deleted` may have been merged into somebody else; a converted Lead lives
+    on as its contact, or its person account.
     """
 
     id: str
@@ -29,6 +32,10 @@ class CrmPersonRow(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None = None
     account: str | None = None
     converted: bool = False
+    became: str | None = None  # the record that a merged or converted one lives on as
+    became_object: str | None = None
+    deleted: bool = False
+    wanted: bool = False  # a person has marked it for the till, or customers.crm_scope takes it in
     changed_at: datetime | None = None
     changed_by: str | None = None  # the CRM user who wrote it last
     first: str | None = None
@@ -42,6 +49,15 @@ class CrmPersonRow(msgspec.Struct, frozen=True, kw_only=True):
     country: str | None = None
     birth_date: date | None = None
     fields: Mapping[str, str] = {}
+
+
+class CrmStamp(msgspec.Struct, frozen=True, kw_only=True):
+    """That a person of the CRM changed, when and by whom, and nothing of what they show."""
+
+    id: str
+    object: str
+    changed_at: datetime
+    changed_by: str | None = None
 
 
 class CrmSaleSum(msgspec.Struct, frozen=True, kw_only=True):

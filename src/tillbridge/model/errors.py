@@ -77,3 +77,11 @@ class Halted(SyncError):
 
 class Busy(Halted):
     """Somebody else holds what we need (a run, the state file), or a disk is full: try again later."""
+
+
+class GiveWay(SyncError):
+    """Nothing is wrong: this slice of work ends early because somebody else is to have a turn."""
+
+
+class Fenced(SyncError):
+    """Another worker has taken over what this one was at: it may write no more."""

@@ -9,6 +9,9 @@ import msgspec
 
 Row = TypeVar("Row")
 
+# What a till can count without reading it.
+Countable = Literal["customers", "products", "sales"]
+
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
     """Which records of a kind to read. Archived and voided ones always belong to the answer.

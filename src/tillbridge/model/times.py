@@ -48,3 +48,15 @@ def birth_date(midnight_utc: datetime, zones: Sequence[str]) -> date:
             return local.date()
     local = midnight_utc.astimezone(zone(zones[0])) if zones else midnight_utc.astimezone(UTC)
     return (local.replace(tzinfo=None) + _HALF_DAY).date()
+
+
+def birth_midnight(day: date, zone_name: str) -> datetime:
+    """Return the instant, in UTC, by which a till in that zone says this birthday: `birth_date` turned round.
+
+    A day that a zone never had (it moved across the date line) is told by the
+    last second before it, whose nearest midnight it is.
+    """
+    midnight = datetime.combine(day, MIDNIGHT, zone(zone_name)).astimezone(UTC)
+    if birth_date(midnight, (zone_name,)) == day:
+        return midnight
+    return midnight - timedelta(seconds=1)

@@ -1,4 +1,4 @@
-"""What we hand to a CRM connector and what it tells about the CRM, in nobody's wire form.
+"""What we hand to a connector to write and what a CRM tells about itself, in nobody's wire form.
 
 Objects and fields are named as the field map names them; values are Python's
 (str, bool, Decimal, int, date, aware datetime, None = empty this field).
@@ -6,9 +6,10 @@ Objects and fields are named as the field map names them; values are Python's
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -26,6 +27,37 @@ class KeyRef(msgspec.Struct, frozen=True):
 
 
 Value = str | bool | int | Decimal | date | datetime | KeyRef | None
+
+
+# What can be written of a till's customer, by the names that the field map reads them by.
+TillSlot = Literal[
+    "first_name",
+    "last_name",
+    "title",
+    "company",
+    "email",
+    "secondary_email",
+    "home_phone",
+    "work_phone",
+    "mobile_phone",
+    "pager",
+    "fax",
+    "birth_date",
+    "street",
+    "city",
+    "state",
+    "state_code",
+    "zip",
+    "country",
+    "country_code",
+    "no_email",
+    "no_phone",
+    "no_mail",
+]
+TILL_SLOTS: tuple[TillSlot, ...] = get_args(TillSlot)
+
+# A birthday is an aware UTC instant, the shop's local midnight (see model.times); None empties the slot.
+TillValue = str | bool | datetime | None
 
 
 class Slot(msgspec.Struct, frozen=True):
@@ -100,7 +132,9 @@ class BulkJob(msgspec.Struct, frozen=True, kw_only=True):
 class BulkAck(msgspec.Struct, frozen=True):
     """The target's word on one bulk row; rows come in any order, so `key` names it.
 
-    `unprocessed` rows were never looked at: send them again.
+    `unprocessed` rows were never looked at: send them again. `row` is what was
+    sent of a row that was not written, as the target repeats it: text, None
+    for a field that was to be emptied.
     """
 
     key: str
@@ -110,3 +144,16 @@ class BulkAck(msgspec.Struct, frozen=True):
     message: str | None = None
     fields: tuple[str, ...] = ()
     unprocessed: bool = False
+    row: Mapping[str, str | None] | None = None
+
+
+class Merge(msgspec.Struct, frozen=True):
+    """Records that go into another one of the same object, and what that one is given with it.
+
+    `fields` are texts as the target writes them; None empties a field. At most two losers.
+    """
+
+    object: str
+    master: str
+    losers: tuple[str, ...]
+    fields: Mapping[str, str | None] = {}

@@ -86,6 +86,7 @@ Reason = Literal[
     "time zone",
     "deleted in Salesforce",
     "edited in Salesforce",
+    "edited",
     "lookup",
     "left out",
     "extra",
@@ -112,15 +113,25 @@ MEASURES = ("sales", "voided", "total", "tax", "discount", "net_sales", "refunds
 NOTHING = Totals()
 
 
-def receipt_of(facts: SaleFacts, key: str) -> Receipt:
-    """Bring a sale of the till into shape."""
+def receipt_of(
+    facts: SaleFacts,
+    key: str,
+    *,
+    store_code: str | None = None,
+    payments: Iterable[tuple[str, Decimal]] | None = None,
+) -> Receipt:
+    """Bring a sale of the till into shape.
+
+    `store_code` and `payments`, by tender, are what the CRM is told they are called; None: the till's names.
+    """
     voided = facts.status == "Voided"
-    payments: dict[str, Decimal] = {}
-    for payment in facts.payments:
-        payments[payment.tender] = payments.get(payment.tender, ZERO) + payment.amount
+    paid: dict[str, Decimal] = {}
+    named = payments if payments is not None else ((p.tender, p.amount) for p in facts.payments)
+    for tender, amount in named:
+        paid[tender] = paid.get(tender, ZERO) + amount
     return Receipt(
         key,
-        Cell(facts.store_code, facts.business_date, facts.currency),
+        Cell(facts.store_code if store_code is None else store_code, facts.business_date, facts.currency),
         Totals(
             sales=1,
             voided=int(voided),
@@ -129,7 +140,7 @@ def receipt_of(facts: SaleFacts, key: str) -> Receipt:
             discount=facts.discount,
             net_sales=facts.net_sales,
             refunds=facts.total if facts.type == "Refund" else ZERO,
-            payments=payments,
+            payments=paid,
         ),
     )
 
@@ -265,7 +276,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
     `sent_same`: what we would send now is what the CRM last confirmed. `changed`:
     the till says something else than when we sent it. `gone`: the CRM confirmed
-    it, or a row of it, and holds it no more.
+    it, or a row of it, and holds it no more. `by_hand`: it holds what a person set
+    on the problems desk, and nothing else differs.
     """
 
     in_till: bool
@@ -280,6 +292,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     changed: bool | None = None
     gone: bool = False
     map_moved: bool | None = None  # the field map is another one than when we sent it
+    by_hand: bool = False
     by_others: bool = False  # somebody else wrote to it last
     lookups: frozenset[str] = frozenset()  # fields that hold what another record decides
     lines: int = 0
@@ -296,6 +309,8 @@ def reason_of(known: Evidence) -> tuple[Reason, str]:
         return "refused", known.problem
     if not known.in_crm:
         return _missing(known)
+    if known.by_hand:
+        return "edited", "a person has set it by hand on the problems desk, to have Salesforce accept it"
     if known.voided_in_till and not known.voided_in_crm and known.sent_same is not True:
         return "void", "it was voided in the till, and Salesforce does not know yet"
     if known.gone:

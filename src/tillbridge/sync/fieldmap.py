@@ -37,7 +37,7 @@ from tillbridge.sync.fit import Note, fit
 from tillbridge.sync.functions import FUNCTIONS, Function, Step
 from tillbridge.sync.presets import preset_table
 
-__all__ = ["FieldMap", "FieldMaps", "Note", "compile_maps", "fit", "key", "payload_hash"]
+__all__ = ["FieldMap", "FieldMaps", "Note", "compile_maps", "fit", "key", "payload_hash", "steps_of"]
 
 CustomerModel = Literal["person_account", "contact", "lead"]
 CUSTOMER_MODELS: tuple[CustomerModel, ...] = ("person_account", "contact", "lead")
@@ -183,6 +183,12 @@ def compile_maps(
     if mistakes:
         raise ConfigurationInvalid(mistakes)
     return FieldMaps(**compiled)  # type: ignore[arg-type]  # no mistakes: every table but "account" is there
+
+
+def steps_of(line: str) -> tuple[str, list[str]]:
+    """Return where the value of a table's line comes from, and the names of the functions it goes through."""
+    where, *functions = _split(line, "|")
+    return where, [name.partition(":")[0].strip() for name in functions]
 
 
 def payload_hash(payload: Mapping[str, object]) -> bytes:

@@ -7,7 +7,8 @@ a restricted picklist does not know, and a required field with nothing in it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any, Literal
@@ -16,6 +17,7 @@ import msgspec
 
 from tillbridge.model.countries import country_code
 from tillbridge.model.emails import well_formed
+from tillbridge.model.states import state_code as code_of_state
 from tillbridge.model.writing import FieldFacts, ObjectFacts, Value
 
 # The most decimals that a number field can have.
@@ -105,6 +107,30 @@ def _missing(payload: Mapping[str, Any], facts: ObjectFacts) -> list[Note]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class CodedAddresses:
+    """How an org spells places: fields never written there (`silent`), and whose name a code's field is."""
+
+    silent: frozenset[str]
+    names: Mapping[str, str]
+
+
+def coded_addresses(targets: Collection[str], facts: ObjectFacts) -> CodedAddresses:
+    """Say which of an address's twin fields this org is written by: the codes where it has them."""
+    silent: set[str] = set()
+    names: dict[str, str] = {}
+    for field, prefix in _ADDRESSES.items():
+        texts = (prefix + _STATE, prefix + _COUNTRY)
+        if field not in targets:
+            continue
+        if field in facts.fields:
+            silent.update(texts)
+            names.update({text + _CODE: text for text in texts})
+        else:
+            silent.update(text + _CODE for text in texts)
+    return CodedAddresses(frozenset(silent), names)
+
+
 def _addresses(payload: Mapping[str, Any], facts: ObjectFacts, notes: list[Note]) -> dict[str, Any]:
     """Settle text against codes: an org has either free text or picklists for states and countries."""
     fitted = dict(payload)
@@ -125,6 +151,7 @@ def _one_address(prefix: str, fitted: dict[str, Any], facts: ObjectFacts, notes:
     fitted.pop(prefix + _COUNTRY, None)
     land_code = _known(land_code or (country_code(country) if country else None), land_facts)
     # A state needs its country, and codes win over text (fact sheet 7.1).
+    state_code = state_code or (code_of_state(state, land_code) if state else None)
     state_code = _known(state_code, facts.fields.get(prefix + _STATE + _CODE)) if land_code else None
     fitted[prefix + _COUNTRY + _CODE], fitted[prefix + _STATE + _CODE] = land_code, state_code
     homeless = [text for text, code in ((state, state_code), (country, land_code)) if text and not code]

@@ -171,3 +171,6 @@ FUNCTIONS: dict[str, Function] = {
     "country_code": Function(_plain(lambda v: country_code(str(v))), "the two letters of a country"),
     "ref": Function(_ref, "the record of that kind with this id", "required"),
 }
+
+# Those that only spell a value in another way: what comes out of them may go back to where it came from.
+RESPELLING = frozenset({"text", "lower", "upper", "strip", "date", "bool", "e164", "email", "country_code"})

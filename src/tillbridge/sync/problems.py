@@ -42,7 +42,8 @@ MEANINGS: dict[str, Meaning] = {
     "INVALID_EMAIL_ADDRESS": Meaning("problem", "Correct the e-mail address in the till."),
     "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST": Meaning(
         "problem",
-        "Add the value to the picklist, lift its restriction, or translate it with choose in the field map.",
+        "Add the value to the picklist (`problems fix CAUSE --add-picklist-value` does), lift its "
+        "restriction, or translate it with choose in the field map.",
     ),
     "NUMBER_OUTSIDE_VALID_RANGE": Meaning(
         "problem", "Give the field more digits, or correct the number in the till."
@@ -234,5 +235,7 @@ def cause_of(object_name: str, ack: Refused) -> str:
     for pattern, instead in _VARIABLE:
         message = pattern.sub(instead, message)
     fields = ",".join(sorted(ack.fields))
-    digest = blake2b(" ".join(message.split()).encode(), digest_size=4).hexdigest()
-    return f"{ack.code}:{object_name}:{fields}:{digest}"
+    # The last part alone is what people type: it tells causes of two objects apart by itself.
+    named = f"{ack.code}:{object_name}:{fields}"
+    digest = blake2b(f"{named}:{' '.join(message.split())}".encode(), digest_size=4).hexdigest()
+    return f"{named}:{digest}"

@@ -5,33 +5,40 @@ has moved when it differs from its own shadow; comparing the two sides alone
 cannot tell who moved, and comparing their clocks tells lies. From that follow
 the two rules that keep a sync quiet: our own write coming back equals the
 shadow, so it is no edit; and a value that a side merely spells its own way
-(phones, blanks, case) has not moved.
+(see `alike`) has not moved.
 
                         till stays          till moved
     CRM stays           keep                push
     CRM moved           pull                same edit: settle · else: conflict
 
 The mode says which way values may flow at all; what flows against it is noted
-(settle) and left alone. The authority decides conflicts, and nothing else. No
-I/O and no clock: equal inputs give equal decisions.
+(settle) and left alone. The authority decides conflicts, and nothing else, and
+not all of them: where one side edited and the other only cleared, the edit wins.
+
+Opt-outs are not values but words of a person, and have a table of their own. A
+no counts where it was seen to be said (the till's interface makes one up for
+whom it creates), and then nobody's authority speaks against it. What was taken
+back on one side is never taken back on the other by us.
+
+                        said no since       took it back     said nothing new
+    the other says no   settle              settle           keep
+    the other does not  push or pull        settle           keep
+
+No I/O and no clock: equal inputs give equal decisions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
 from typing import Literal
 
-from tillbridge.model.emails import fold_email
-from tillbridge.model.phones import e164
 from tillbridge.model.writing import Value
+from tillbridge.sync.alike import Alike, blank, same_text
 
 Mode = Literal["two_way", "till_to_crm", "crm_to_till", "link_only", "fill_blanks"]
 Authority = Literal["till", "crm", "newest", "ask"]
 Side = Literal["till", "crm"]
-Alike = Callable[[Value, Value], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,31 +118,70 @@ def reconcile(
     alike: Mapping[str, Alike],
     *,
     otherwise: Authority = "newest",
+    opt_outs: Collection[str] = (),
+    one_way: Collection[str] = (),
 ) -> dict[str, Decision]:
-    """Decide every field of one pair; one without an entry is compared as text and decided by `otherwise`."""
-    return {
-        name: reconcile_field(state, mode, authority.get(name, otherwise), alike.get(name, same_text))
-        for name, state in fields.items()
-    }
+    """Decide every field of one pair; one without an entry is compared as text and decided by `otherwise`.
+
+    `opt_outs` are the fields by which somebody says no; `one_way` those that
+    have no way back to the till, whatever the mode: an edit of theirs in the
+    CRM is noted and stays there.
+    """
+    decisions = {}
+    for name, state in fields.items():
+        whose, how = authority.get(name, otherwise), alike.get(name, same_text)
+        decision = reconcile_field(state, mode, whose, how, opt_out=name in opt_outs)
+        decisions[name] = _without_way_back(state, decision) if name in one_way else decision
+    return decisions
 
 
-def reconcile_field(state: FieldState, mode: Mode, authority: Authority, alike: Alike) -> Decision:
+def reconcile_field(
+    state: FieldState, mode: Mode, authority: Authority, alike: Alike, *, opt_out: bool = False
+) -> Decision:
     """Decide one field."""
+    if opt_out:
+        return _opt_out(state, mode)
     seen = state.seen
     if state.shadow is None:
         return _first_contact(state, mode, authority, alike)
     till_moved = not alike(seen.till, state.shadow.till)
     # What we wrote may come back respelt in ways that no comparison knows: the first reading is the spelling.
     crm_moved = state.confirmed and not alike(seen.crm, state.shadow.crm)
-    match till_moved, crm_moved:
-        case False, False:
-            return Keep() if state.confirmed else Settle(seen)
-        case True, False:
-            return _flow_to_crm(seen, mode)
-        case False, True:
-            return _flow_to_till(seen, mode)
-        case _:
-            return Settle(seen) if alike(seen.till, seen.crm) else _both_moved(state, mode, authority)
+    if not till_moved and not crm_moved:
+        return Keep() if state.confirmed else Settle(seen)
+    if alike(seen.till, seen.crm):
+        return Settle(seen)  # The same edit on both sides, or one that the other side shows already.
+    if till_moved and crm_moved:
+        return _both_moved(state, mode, authority)
+    return _flow_to_crm(seen, mode) if till_moved else _flow_to_till(seen, mode)
+
+
+def _without_way_back(state: FieldState, decision: Decision) -> Decision:
+    if isinstance(decision, Pull) or (isinstance(decision, Conflict) and decision.winner == "crm"):
+        return Settle(state.seen)
+    return decision
+
+
+def _opt_out(state: FieldState, mode: Mode) -> Decision:
+    """Carry a no that was seen to be said, and nothing else."""
+    seen, shadow = state.seen, state.shadow
+    if shadow is None:
+        return Settle(seen)
+    till_said_no, crm_said_no = (
+        opted_out(now) and not opted_out(before)
+        for now, before in ((seen.till, shadow.till), (seen.crm, shadow.crm))
+    )
+    if till_said_no and not opted_out(seen.crm) and mode in MAY_PUSH:
+        return Push(seen.till, seen.crm)
+    if crm_said_no and not opted_out(seen.till) and mode in MAY_PULL:
+        return Pull(seen.crm, seen.till)
+    stays = opted_out(seen.till) == opted_out(shadow.till) and opted_out(seen.crm) == opted_out(shadow.crm)
+    return Keep() if stays and state.confirmed else Settle(seen)
+
+
+def opted_out(value: Value) -> bool:
+    """Say whether somebody said no by it, however the side writes that. Nothing said is no no."""
+    return value is True or (isinstance(value, str) and value.strip().casefold() == "true")
 
 
 def _first_contact(state: FieldState, mode: Mode, authority: Authority, alike: Alike) -> Decision:
@@ -185,6 +231,8 @@ def _both_moved(state: FieldState, mode: Mode, authority: Authority) -> Decision
 
 
 def _winner(state: FieldState, mode: Mode, authority: Authority) -> Side | None:
+    if blank(state.seen.till) or blank(state.seen.crm):
+        return "till" if blank(state.seen.crm) else "crm"  # An edit beats a deletion, whoever made it.
     if authority in {"till", "crm"}:
         return "till" if authority == "till" else "crm"
     if authority == "ask":
@@ -193,67 +241,3 @@ def _winner(state: FieldState, mode: Mode, authority: Authority) -> Side | None:
     if mode == "till_to_crm":
         return "till"
     return "crm" if mode == "crm_to_till" else state.noticed_last
-
-
-def blank(value: Value) -> bool:
-    """Say whether there is nothing to read. False is an answer, and so is zero."""
-    return value is None or (isinstance(value, str) and not value.strip())
-
-
-def same(a: Value, b: Value) -> bool:
-    """Compare exactly; blank is blank, however it is written."""
-    return a == b or (blank(a) and blank(b))
-
-
-def same_text(a: Value, b: Value) -> bool:
-    """Compare with needless blanks and line ends aside."""
-    if isinstance(a, str) and isinstance(b, str):
-        return a.split() == b.split()
-    return same(a, b)
-
-
-def same_email(a: Value, b: Value) -> bool:
-    """Compare addresses as mail systems do: letter case does not count."""
-    if isinstance(a, str) and isinstance(b, str):
-        return (fold_email(a) or a.split()) == (fold_email(b) or b.split())
-    return same(a, b)
-
-
-def same_day(a: Value, b: Value) -> bool:
-    """Compare days; a moment is its own UTC day, a text its first ten characters."""
-    return _day(a) == _day(b) if not (blank(a) or blank(b)) else same(a, b)
-
-
-def same_number(a: Value, b: Value) -> bool:
-    """Compare numbers: 1.50 is 1.5, and text of it too."""
-    if blank(a) or blank(b):
-        return same(a, b)
-    return _number(a) == _number(b)
-
-
-def same_phone(region: str | None) -> Alike:
-    """Return a comparison of phone numbers as dialled in `region`."""
-
-    def alike(a: Value, b: Value) -> bool:
-        if isinstance(a, str) and isinstance(b, str) and not (blank(a) or blank(b)):
-            return (e164(a, region) or _digits(a)) == (e164(b, region) or _digits(b))
-        return same(a, b)
-
-    return alike
-
-
-def _day(value: Value) -> object:
-    if isinstance(value, datetime):
-        return value.date().isoformat()
-    return value.isoformat() if isinstance(value, date) else str(value)[:10]
-
-
-def _number(value: Value) -> object:
-    if isinstance(value, str):
-        text = value.strip()
-        return Decimal(text) if text.replace(".", "", 1).lstrip("-").isdigit() else text
-    return value
-
-
-def _digits(text: str) -> str:
-    return "".join(ch for ch in text if ch.isalnum()).casefold()

@@ -30,11 +30,36 @@ class Remedy(msgspec.Struct, frozen=True, kw_only=True):
     given: str | None = None
 
 
+class Edit(msgspec.Struct, frozen=True):
+    """Fields of one record that a person has set; None empties one.
+
+    `instead`: what the till made of a field when it was set. Once it makes
+    something else of it, what was set is over. A field not named here stays set.
+    """
+
+    fields: dict[str, str | None] = {}
+    instead: dict[str, Any] = {}
+
+    def holds(self, name: str, mapped: Any) -> bool:
+        """Say whether what was set of a field stands against what the till makes of it now."""
+        return name not in self.instead or _is_same(mapped, self.instead[name])
+
+
+def _is_same(value: Any, kept: Any) -> bool:
+    """Compare a value with one kept as JSON; numbers and empty texts have several spellings."""
+    if isinstance(value, Decimal | int) and not isinstance(value, bool):
+        try:
+            return Decimal(str(kept)) == value
+        except InvalidOperation:
+            return False
+    return (kept or None) == (msgspec.to_builtins(value, enc_hook=str) or None)
+
+
 class Decided(msgspec.Struct, frozen=True):
     """Everything that people have decided: remedies by object, and the fields set for single records."""
 
     remedies: dict[str, list[Remedy]] = {}
-    edits: dict[tuple[str, str], dict[str, str | None]] = {}
+    edits: dict[tuple[str, str], Edit] = {}
 
     def left_out(self, cause: str) -> set[str]:
         """Return which fields a record is to be sent without once it was refused for this cause."""
@@ -44,7 +69,7 @@ class Decided(msgspec.Struct, frozen=True):
     def fields_of(self, kind: str, object_name: str) -> set[str]:
         """Return every field that a decision may add to a record of this kind."""
         defaults = {r.field for r in self.remedies.get(object_name, ()) if r.action == "default"}
-        return defaults.union(*(fields for (of, _), fields in self.edits.items() if of == kind))
+        return defaults.union(*(edit.fields for (of, _), edit in self.edits.items() if of == kind))
 
 
 def replaced(value: Any, field: FieldFacts | None, remedies: Iterable[Remedy]) -> Any:
