@@ -75,6 +75,9 @@ TILL = [
     ("a method that is not allowed", 405, envelope(405, "Method Not Allowed"), {}, "config"),
     ("two edits at once", 409, envelope(409, "Conflict"), {}, "transient"),
     ("values that make no sense", 422, envelope(422, "Unprocessable"), {}, "config"),
+    ("a proxy's page", 404, HTML, {}, "transient"),
+    ("a firewall's page", 403, f"<!doctype html>{HTML}", {}, "transient"),
+    ("a login page of the network", 400, HTML, {}, "transient"),
     ("out of memory", 500, envelope(500, "Allowed memory size exhausted"), {}, "heavy"),
     ("an edge's page", 502, HTML, {}, "transient"),
     ("unavailable", 503, HTML, {"retry-after": "9"}, "transient"),
@@ -124,6 +127,13 @@ GRANTS = [
 )
 def test_an_answer_of_lightspeeds_token_server(status, body, expected):
     assert expected == sorted_till(till.sort_token_answer(answer(status, body)))
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_a_page_of_somebody_in_between_is_not_taken_for_the_remotes_word(status):
+    till_said = till.sort_answer(till.list_request("190001", till.SALES), answer(status, HTML))
+    assert "Something between us and Lightspeed answered" in till_said.sentence
+    assert "Something between us and Salesforce answered" in str(crm.failure(answer(status, HTML)))
 
 
 # --- Salesforce: logins (fact sheet 1.1) ---------------------------------------------------------------
@@ -210,7 +220,11 @@ WHOLE = [
     ("no such record", 404, errors("NOT_FOUND", "The requested resource does not exist"), "absent"),
     ("a deleted record", 404, errors("ENTITY_IS_DELETED", "entity is deleted"), "absent"),
     ("a parent that is gone", 404, errors("INVALID_CROSS_REFERENCE_KEY", "invalid id"), "absent"),
-    ("an address that is none", 404, HTML, "config"),
+    ("an address that is none", 404, "", "config"),
+    ("a proxy's page", 404, HTML, "transient"),
+    ("a firewall's page", 403, HTML, "transient"),
+    ("a login page of the network", 400, f"<!DOCTYPE html>\n{HTML}", "transient"),
+    ("a proxy that wants a login", 407, HTML, "transient"),
     ("no such column", 400, errors("INVALID_FIELD", "No such column 'Foo__c' on entity 'Bar'"), "config"),
     ("no such object", 400, errors("INVALID_TYPE", "sObject type 'X' is not supported"), "config"),
     ("a query nobody understands", 400, errors("MALFORMED_QUERY", "unexpected token: FORM"), "config"),

@@ -219,3 +219,26 @@ def test_never_more_requests_in_a_second_than_the_burst_limit_allows():
         assert fine
         limits.observe(headers, 0.1, now)
     assert now >= 8
+
+
+def answered(limits, level, at, cost=1.0):
+    limits.take(cost, at)
+    limits.observe({"x-ls-api-bucket-level": f"{level}/90", "x-ls-api-drip-rate": "1"}, cost, at)
+
+
+def test_work_that_can_wait_is_told_when_others_leave_no_room():
+    limits = Limits()
+    assert not limits.crowded(0.0)
+    for at in range(60):
+        answered(limits, at + 1.0, at / 10)
+    assert not limits.crowded(6.0), "a bucket that we have filled ourselves is no crowd"
+
+    answered(limits, 85.0, 6.1)
+    assert limits.crowded(6.2)
+    assert not limits.crowded(600.0), "they are gone, and the bucket is empty"
+
+
+def test_work_that_can_wait_waits_behind_a_429():
+    limits = Limits()
+    limits.refused(30.0, {}, 1.0, 10.0)
+    assert (True, False) == (limits.crowded(20.0), limits.crowded(41.0))

@@ -313,6 +313,7 @@ LEGACY_DEAD = envelope(401, "Invalid username/password or API key.")
         pytest.param(answer(409, envelope(409, "Edit conflict")), TryAgain, id="409"),
         pytest.param(answer(500, envelope(500, "Out of memory")), TryAgain, id="500"),
         pytest.param(answer(502, CLOUDFLARE), TryAgain, id="502 as an HTML page"),
+        pytest.param(answer(400, CLOUDFLARE), TryAgain, id="400 as an HTML page"),
         pytest.param(answer(503, b""), TryAgain, id="503 without a body"),
         pytest.param(answer(504, CLOUDFLARE), TryAgain, id="504"),
         pytest.param(answer(524, CLOUDFLARE), TryAgain, id="Cloudflare's own"),
@@ -334,9 +335,6 @@ def test_what_can_be_done_about_an_answer(given, expected):
         pytest.param(answer(404, envelope(404, "Not found")), NotFound, "404 to Sale: Not found", id="404"),
         pytest.param(
             answer(400, envelope(400, "name cannot be blank.")), BadRequest, "name cannot be blank.", id="400"
-        ),
-        pytest.param(
-            answer(400, CLOUDFLARE), BadRequest, "Lightspeed answered 400 to Sale", id="400 as a page"
         ),
         pytest.param(
             answer(400, b"[1]"), BadRequest, "Lightspeed answered 400 to Sale", id="400 as another JSON"

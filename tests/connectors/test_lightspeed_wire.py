@@ -323,6 +323,10 @@ def test_an_amount_that_is_none_is_refused_without_being_shown(value):
     [
         pytest.param(b"<html>Bad Gateway</html>", id="an error page"),
         pytest.param(b"", id="nothing"),
+        pytest.param(b"null", id="null"),
+        pytest.param(b"[]", id="an empty list"),
+        pytest.param(b'"ok"', id="a word"),
+        pytest.param(b"{}", id="an empty object"),
         pytest.param(body("Sale", SALE)[:-40], id="half an answer"),
         pytest.param(b"<?xml version='1.0'?><Sales/>", id="XML"),
         pytest.param(b'{"httpCode":"500","message":"no"}', id="an error under status 200"),

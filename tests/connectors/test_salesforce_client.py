@@ -558,8 +558,8 @@ NOTHING = csv_answer('"Key__c"\n')
 UNPROCESSED = csv_answer('"Key__c"\n"3"\n')
 ACKS = [
     BulkAck("1", id="a", created=True),
-    BulkAck("2", code="CODE", message="m", fields=("F",)),
-    BulkAck("3", unprocessed=True),
+    BulkAck("2", code="CODE", message="m", fields=("F",), row={"Key__c": "2"}),
+    BulkAck("3", unprocessed=True, row={"Key__c": "3"}),
 ]
 
 

@@ -93,7 +93,7 @@ HTML = "<html><body><h1>Service Unavailable</h1></body></html>"
             PermissionMissing,
             id="a transaction security policy",
         ),
-        pytest.param(answer(403, HTML), PermissionMissing, id="a 403 page"),
+        pytest.param(answer(403, HTML), Transient, id="a 403 page of a firewall"),
         pytest.param(
             answer(400, array("FeatureNotEnabled")), PermissionMissing, id="an edition without bulk"
         ),
@@ -101,7 +101,7 @@ HTML = "<html><body><h1>Service Unavailable</h1></body></html>"
         pytest.param(answer(400, array("STORAGE_LIMIT_EXCEEDED")), Halted, id="the org's storage is full"),
         pytest.param(answer(404, array("NOT_FOUND")), NotFound, id="no such record"),
         pytest.param(answer(404, array("ENTITY_IS_DELETED")), NotFound, id="a deleted record"),
-        pytest.param(answer(404, HTML), BadRequest, id="a 404 page of something else"),
+        pytest.param(answer(404, HTML), Transient, id="a 404 page of something else"),
         pytest.param(
             answer(404, array("INVALID_QUERY_LOCATOR")), BadRequest, id="a dead query locator (404)"
         ),

@@ -277,12 +277,24 @@ def test_refused_rows_are_read():
             code="REQUIRED_FIELD_MISSING",
             message="Required fields are missing: [Name]",
             fields=("Name",),
+            row={"Key__c": "1"},
         )
     ] == list(bulk.read_refused(file, "Key__c"))
 
 
+def test_what_was_sent_is_read_from_a_refused_row():
+    file = io.BytesIO(
+        b'"sf__Id","sf__Error","Key__c","Note__c","Total__c","Day__c"\n'
+        b'"","CODE:m --","1","two\nlines","","#N/A"\n'
+    )
+
+    assert [{"Key__c": "1", "Note__c": "two\nlines", "Day__c": None}] == [
+        ack.row for ack in bulk.read_refused(file, "Key__c")
+    ]
+
+
 def test_unprocessed_rows_are_read():
-    assert [BulkAck("1", unprocessed=True)] == list(
+    assert [BulkAck("1", unprocessed=True, row={"Key__c": "1"})] == list(
         bulk.read_unprocessed(io.BytesIO(b'"Key__c"\n"1"\n'), "Key__c")
     )
 

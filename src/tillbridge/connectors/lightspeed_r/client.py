@@ -1,6 +1,6 @@
 """The loop: pace, send, sort the answer, wait or refresh or give up, page after page.
 
-Only questions are repeated; nothing here writes. Every wait is the clock's, so
+Questions are repeated; a write only where nothing was done yet. Every wait is the clock's, so
 that a rehearsal on a simulated clock sleeps nothing out. What an answer means
 is decided in `protocol`, how long to wait in `limits`.
 """
@@ -10,13 +10,14 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
 
 import msgspec
 
 from tillbridge.connectors.http import Http, HttpAnswer, checked_host
-from tillbridge.connectors.lightspeed_r import protocol, wire
+from tillbridge.connectors.lightspeed_r import protocol, wire, writing
 from tillbridge.connectors.lightspeed_r.limits import Limits
 from tillbridge.connectors.lightspeed_r.protocol import (
     Fine,
@@ -31,6 +32,7 @@ from tillbridge.connectors.lightspeed_r.shapes import NotJson, Unreadable
 from tillbridge.connectors.lightspeed_r.tokens import TokenKeeper, TokenStore
 from tillbridge.connectors.lightspeed_r.wire import Listing
 from tillbridge.model.clock import Clock
+from tillbridge.model.customer import anonymised
 from tillbridge.model.errors import (
     BadRequest,
     CredentialsRefused,
@@ -39,8 +41,9 @@ from tillbridge.model.errors import (
     SyncError,
     Transient,
 )
-from tillbridge.model.reading import Page, Query, SaleChild, TillAccount
+from tillbridge.model.reading import Countable, Page, Query, SaleChild, TillAccount
 from tillbridge.model.records import Customer, Employee, Product, Register, Sale, SaleVoid, Stock, Store
+from tillbridge.model.writing import TillSlot, TillValue
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -58,8 +61,23 @@ BACK_OFF_SECONDS_MAX = 30.0
 # A bucket drains in 90 s; who asks for more patience has a quota in mind, not a rate.
 PATIENCE_SECONDS_MAX = 300.0
 
+# How often a change is tried, each time with a look at the record first.
+_PUTS_MAX = 4
+
 # After so many pages of fewer rows, full ones are worth another try.
 SMALL_PAGES = 8
+
+
+# What is counted, and by which stamp it is new.
+_COUNTED: Mapping[Countable, tuple[Resource, str]] = {
+    "customers": (protocol.CUSTOMERS, "createTime"),
+    "products": (protocol.ITEMS, "timeStamp"),
+    "sales": (protocol.SALES, "completeTime"),
+}
+
+
+class _Unsettled(Transient):
+    """A PUT that failed for now, or may have been carried out: look at the record again."""
 
 
 class LightspeedR:
@@ -110,12 +128,17 @@ class LightspeedR:
             configured=refresh_token, store=store, exchange=self._exchange_token, clock=clock, rng=rng
         )
 
+    def crowded(self) -> bool:
+        """Say whether others use the account's limits so much that work which can wait should wait."""
+        with self._turn:
+            return self._limits.crowded(self._clock.monotonic())
+
     # --- reads (ports.Till)
 
     def account(self) -> TillAccount:
         """Say which account this is."""
         account_id = self._account()
-        _, answer = self._get(protocol.account_request(account_id))
+        _, answer = self._send(protocol.account_request(account_id))
         found = self._understood(wire.read_account, answer.body)
         return TillAccount(account_id, found.name or account_id, found.currency, self._limits.registers)
 
@@ -181,6 +204,159 @@ class LightspeedR:
         """Read payments newer than `after_id` without their sales, newest first."""
         return self._newer(protocol.SALE_PAYMENTS, after_id, wire.read_payments, lambda row: row.id)
 
+    def count(self, kind: Countable, since: datetime | None = None) -> int:
+        """Count customers, products or sales without reading them; ten times the price of a page.
+
+        `since`: only customers created, products changed, sales completed from then on.
+        """
+        resource, stamp = _COUNTED[kind]
+        filters = [] if since is None else [(stamp, protocol.between(since, None))]
+        _, answer = self._send(protocol.count_request(self._account(), resource, filters))
+        return self._understood(wire.read_count, answer.body)
+
+    # --- writes (ports.Till): customers, nothing else
+
+    def create_customer(self, slots: Mapping[TillSlot, TillValue]) -> Customer:
+        """Create a customer and return it as the till keeps it. Opt-outs that are not named are false.
+
+        Never repeated after a lost answer: then `Transient(outcome_unknown=True)` is raised.
+        """
+        body = writing.new_body(writing.as_kept(slots))
+        found = self._echo(writing.create_request(self._account(), body))
+        if found is None:
+            raise Transient("Lightspeed's answer to a new customer could not be read", outcome_unknown=True)
+        if found.has_contact:
+            return found.customer
+        try:
+            return self._customer(found.customer.id).customer
+        except SyncError as error:
+            # There is somebody now, of whom the caller could only hear by asking.
+            said = f"customer {found.customer.id} was created in Lightspeed, but not read back: {error}"
+            raise Transient(said, outcome_unknown=True) from error
+
+    def find_customers(self, *, emails: Collection[str], phones: Collection[str]) -> list[Customer]:
+        """Ask the till itself who holds one of these e-mails or phones now, archived ones too.
+
+        A phone is found as it was written, since the till compares text. One call asks for
+        an e-mail and a number, six for many of both, and one more reads who was found.
+        """
+        firsts = writing.search_requests(self._account(), emails, phones)
+        if not firsts:
+            return []
+        pages = self._pages(firsts, 0, firsts[0], wire.read_customers)
+        ids = tuple(dict.fromkeys(customer.id for page in pages for customer in page.rows))
+        if not ids:
+            return []
+        return [customer for page in self.customers(Query(ids=ids)) for customer in page.rows]
+
+    def change_customer(self, base: Customer, slots: Mapping[TillSlot, TillValue]) -> Customer | None:
+        """Write some slots of a customer, leave all others, and return it as read back.
+
+        Reads it first: None when a slot to be written shows neither what `base` shows
+        nor what it shall show, or the customer has been archived since. BadRequest
+        "NOT_TAKEN" names the slots that the till did not take over.
+        """
+        wanted = writing.as_kept(slots)
+        return self._looked_after(lambda: self._change(base, wanted))
+
+    def _change(self, base: Customer, wanted: writing.Slots) -> Customer | None:
+        now = self._customer(base.id).customer
+        if writing.moved(base, now, wanted):
+            return None
+        return self._changed(now, wanted) if writing.differing(now, wanted) else now
+
+    def _changed(self, now: Customer, wanted: writing.Slots) -> Customer:
+        """Send a change and return who shows it: by the echo, or read back."""
+        body = writing.changed_body(now, wanted)
+        echo = self._echo(writing.change_request(self._account(), now.id, body))
+        if echo is not None and echo.has_contact:
+            shown = wire.with_echo(now, echo.customer)
+            if not writing.differing(shown, wanted):
+                return shown
+        shown = self._customer(now.id).customer
+        if left := writing.differing(shown, wanted):
+            raise BadRequest(
+                f"Lightspeed took a change of customer {now.id} without carrying it out: "
+                f"{', '.join(left)} did not change. Change it in Lightspeed by hand.",
+                code="NOT_TAKEN",
+                status=200,
+                fields=left,
+            )
+        return shown
+
+    def clear_customer(self, customer_id: str) -> None:
+        """Empty what the till's own erasure would keep: the note, the custom fields, the tags."""
+        self._looked_after(lambda: self._clear(customer_id))
+
+    def _clear(self, customer_id: str) -> None:
+        body = _clearing(self._customer(customer_id))
+        if not body:
+            return
+        self._send(writing.change_request(self._account(), customer_id, body))
+        if left := _clearing(self._customer(customer_id)):
+            raise BadRequest(
+                f"Lightspeed keeps {', '.join(left)} of customer {customer_id} although it was told to empty "
+                "them: empty them in Lightspeed by hand.",
+                code="NOT_TAKEN",
+                status=200,
+                fields=tuple(left),
+            )
+
+    def _looked_after(self, work: Callable[[], T]) -> T:
+        """Do work that reads a record and then changes it; begin anew, with reading, if the change failed.
+
+        By then it may show the change, or what a person has made of it.
+        """
+        for attempt in range(1, _PUTS_MAX):
+            try:
+                return work()
+            except _Unsettled as error:
+                self._clock.sleep(max(error.retry_after_seconds or 0.0, self._back_off_seconds(attempt)))
+        return work()
+
+    def anonymise_customer(self, customer_id: str) -> None:
+        """Let the till erase who this is; the record stays, archived. One that is erased already stays so."""
+        self._ended(customer_id, writing.anonymise_request(self._account(), customer_id), anonymised, "erase")
+
+    def archive_customer(self, customer_id: str) -> None:
+        """Archive a customer; one that is archived already stays so."""
+        request = writing.archive_request(self._account(), customer_id)
+        self._ended(customer_id, request, lambda customer: customer.archived, "archive")
+
+    def _ended(
+        self, customer_id: str, request: Request, is_done: Callable[[Customer], bool], verb: str
+    ) -> None:
+        """Send what ends a customer, and see that it did. A refusal is none if it is so already."""
+        refused: BadRequest | None = None
+        try:
+            echo = self._echo(request)
+        except NotFound:
+            raise
+        except BadRequest as error:
+            echo, refused = None, error
+        if echo is not None and is_done(echo.customer):
+            return
+        if is_done(self._customer(customer_id).customer):
+            return
+        raise refused or BadRequest(
+            f"Lightspeed did not {verb} customer {customer_id} although it said so: do it there by hand.",
+            code="NOT_TAKEN",
+            status=200,
+        )
+
+    def _customer(self, customer_id: str) -> wire.Written:
+        """Read one customer whole."""
+        _, answer = self._send(writing.one_request(self._account(), customer_id))
+        return self._understood(wire.read_customer, answer.body)
+
+    def _echo(self, request: Request) -> wire.Written | None:
+        """Write, and read what the answer shows of the record; None when it cannot be read."""
+        _, answer = self._send(request)
+        try:
+            return wire.read_customer(answer.body)
+        except Unreadable:
+            return None  # The work is done: whoever asked looks at the record itself.
+
     def close(self) -> None:
         """Hang up."""
         self._http.close()
@@ -229,7 +405,7 @@ class LightspeedR:
     ) -> Iterator[Page[R]]:
         small_pages = 0
         while request is not None:
-            answered, answer = self._get(request)
+            answered, answer = self._send(request)
             listing = self._understood(read, answer.body)
             request = protocol.following(answered, listing.next)
             small_pages = small_pages + 1 if protocol.is_halved(answered) else 0
@@ -255,10 +431,13 @@ class LightspeedR:
 
     # --- one request
 
-    def _get(self, request: Request) -> tuple[Request, HttpAnswer]:
+    def _send(self, request: Request) -> tuple[Request, HttpAnswer]:
         """Ask until there is an answer, within limits; return it with the request that it answers.
 
-        That may be one for fewer rows. Raises the errors of `model.errors` only.
+        That may be one for fewer rows. A POST that may have been carried out is never sent
+        again: it would make a second record. A PUT is sent once: since it was prepared a
+        person may have changed the record, so its sender looks again. What archives or erases
+        is as good twice as once. Raises the errors of `model.errors` only.
         """
         begun = self._clock.monotonic()
         failures = 0
@@ -280,14 +459,21 @@ class LightspeedR:
                         raise CredentialsRefused(_FRESH_TOKEN_REFUSED)
                     token, refreshed = self._tokens.replace(token)
                 case TooFast(retry_after_seconds=wish):
+                    if request.method == "PUT":
+                        raise _Unsettled("Lightspeed's rate limit is used up", retry_after_seconds=wish)
                     # The limits know of it; the next round waits there.
                     if self._clock.monotonic() - begun > PATIENCE_SECONDS_MAX:
                         raise _used_up(wish)
-                case TryAgain(sentence=sentence, heavy=heavy, retry_after_seconds=wish):
+                case TryAgain(sentence=sentence, heavy=heavy, retry_after_seconds=wish, unknown=unknown):
                     failures += 1
+                    unknown = unknown and request.method != "GET"
+                    if request.method == "PUT":
+                        raise _Unsettled(sentence, retry_after_seconds=wish, outcome_unknown=unknown)
+                    if unknown and request.method == "POST":
+                        raise Transient(sentence, retry_after_seconds=wish, outcome_unknown=True)
                     pause = max(wish or 0.0, self._back_off_seconds(failures))
                     if self._clock.monotonic() + pause - begun > RETRY_SECONDS_MAX:
-                        raise Transient(sentence, retry_after_seconds=wish)
+                        raise Transient(sentence, retry_after_seconds=wish, outcome_unknown=unknown)
                     self._clock.sleep(pause)
                     if heavy and failures >= 2:
                         request = protocol.halved(request)
@@ -295,7 +481,8 @@ class LightspeedR:
     def _once(self, request: Request, token: str) -> tuple[protocol.Outcome, HttpAnswer | None]:
         """Send one request when the limits allow it, and sort what came of it."""
         shape = f"{request.label} {request.get('load_relations') or ''}"
-        cost = self._costs.get(shape, request.cost)
+        # What a write costs depends on its body, which differs each time.
+        cost = self._costs.get(shape, request.cost) if request.body is None else request.cost
         self._await_turn(cost)
         with self._turn:
             self.calls += 1
@@ -304,7 +491,8 @@ class LightspeedR:
             answer = self._http.request(
                 request.method,
                 request.url(self._api_url),
-                headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+                headers=_headers(request, token),
+                content=request.body,
                 timeout_total=REQUEST_SECONDS,
             )
         except BaseException as error:
@@ -312,7 +500,7 @@ class LightspeedR:
                 self._limits.lost(cost, self._clock.monotonic())
                 self._turn.notify_all()
             if isinstance(error, Transient):
-                return TryAgain(str(error)), None
+                return TryAgain(str(error), unknown=error.outcome_unknown), None
             raise
         outcome = protocol.sort_answer(request, answer)
         with self._turn:
@@ -389,7 +577,7 @@ class LightspeedR:
         return self._account_id
 
     def _listed_account(self) -> str:
-        _, answer = self._get(protocol.accounts_request())
+        _, answer = self._send(protocol.accounts_request())
         found = self._understood(wire.read_account_ids, answer.body)
         wanted = self._configured_account
         if wanted is not None and wanted not in found:
@@ -409,6 +597,17 @@ class LightspeedR:
         if wanted is not None and named is not None and named != wanted:
             raise CredentialsRefused(_other_account(named, wanted))
         self._checked_token = token
+
+
+def _headers(request: Request, token: str) -> dict[str, str]:
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+    return headers if request.body is None else {**headers, "Content-Type": "application/json"}
+
+
+def _clearing(found: wire.Written) -> dict[str, Any]:
+    """Return the body that empties what is still there."""
+    customer = found.customer
+    return writing.clearing_body(found.field_ids, note=bool(customer.note), tags=bool(customer.tags))
 
 
 def _used_up(resume_after_seconds: float | None) -> LimitReached:

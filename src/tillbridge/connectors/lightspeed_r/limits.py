@@ -123,6 +123,13 @@ class Limits:
         self.closed_until = max(self.closed_until, now + wait)
         return wait
 
+    def crowded(self, now: float) -> bool:
+        """Tell whether others draw on the bucket and have left no room: what can wait should."""
+        if now < self.closed_until:
+            return True
+        jump = self.neighbour_jump * self._fade(now)
+        return jump > NOISE_DRIPS and self._predicted(now) + self.unanswered > self._ceiling_in_company(jump)
+
     @property
     def blind(self) -> bool:
         """Tell whether the first request is still out: let it find out how full the bucket is."""
@@ -153,14 +160,15 @@ class Limits:
         ceiling = self.size * (FILL_SHARE_AT_FIRST if generous else FILL_SHARE)
         jump = self.neighbour_jump * fade
         if jump > NOISE_DRIPS:
-            # We are not alone: what one jump was, a cluster of them during one long wait can be thrice.
-            ceiling = max(
-                min(self.size * FILL_SHARE_IN_COMPANY, self.size - 3 * jump), self.size * TURN_SHARE
-            )
+            ceiling = self._ceiling_in_company(jump)
         if likely <= ceiling:
             return 0.0
         self.filled = True
         return max(0.01, (likely - min(ceiling, self.size * FILL_SHARE)) / self.drips_per_second)
+
+    def _ceiling_in_company(self, jump: float) -> float:
+        # We are not alone: what one jump was, a cluster of them during one long wait can be thrice.
+        return max(min(self.size * FILL_SHARE_IN_COMPANY, self.size - 3 * jump), self.size * TURN_SHARE)
 
     def _burst_wait(self, now: float) -> float:
         while self.sent and self.sent[0] <= now - BURST_WINDOW_SECONDS:

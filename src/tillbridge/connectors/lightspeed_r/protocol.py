@@ -29,6 +29,12 @@ TOKEN_PATH = "/auth/oauth/token"  # noqa: S105  # an address, no secret
 PAGE_ROWS_MAX = 100
 IDS_MAX = 100
 
+# https://developers.lightspeedhq.com/retail/authentication/scopes/: reading alone is customers_read.
+WRITE_SCOPE = "employee:customers"
+
+# Counting reads the whole table.  …/introduction/ratelimits/
+COUNT_DRIPS = 10.0
+
 # Who cannot manage this few has another problem than the size of a page.
 PAGE_ROWS_MIN = 10
 
@@ -124,11 +130,13 @@ class Request:
     params: tuple[tuple[str, str], ...] = ()
     cost: float = 1.0
     method: Method = "GET"
+    body: bytes | None = None
 
     @property
     def label(self) -> str:
-        """Name the endpoint without ids, for counters and sentences."""
-        return re.sub(r"/\d+", "", self.path).removesuffix(".json").removeprefix("Account/") or self.path
+        """Name the endpoint without ids, for counters and sentences. Writes are named by their verb too."""
+        name = re.sub(r"/\d+", "", self.path).removesuffix(".json").removeprefix("Account/") or self.path
+        return name if self.method == "GET" else f"{self.method} {name}"
 
     def url(self, api_url: str) -> str:
         """Return the whole address. Operators and plus signs are encoded: a bare + is read as a space."""
@@ -163,8 +171,19 @@ def list_request(
     if resource.relations:
         names = [relation.name for relation in resource.relations]
         params.append(("load_relations", msgspec.json.encode(names).decode()))
-    cost = 1 + sum(relation.drips(on_list=True) for relation in resource.relations)
-    return Request(f"Account/{account_id}/{resource.name}.json", tuple(params), round(cost, 3))
+    cost = 1 + drips(resource.relations, on_list=True)
+    return Request(f"Account/{account_id}/{resource.name}.json", tuple(params), cost)
+
+
+def count_request(account_id: str, resource: Resource, filters: Sequence[tuple[str, str]] = ()) -> Request:
+    """Ask how many rows there are: ten drips, and no limit, sort or relation beside it (…/pagination/)."""
+    params = (*resource.fixed, *filters, ("count", "1"))
+    return Request(f"Account/{account_id}/{resource.name}.json", params, COUNT_DRIPS)
+
+
+def drips(relations: Sequence[Relation], *, on_list: bool) -> float:
+    """Return what relations add to a request."""
+    return round(sum(relation.drips(on_list=on_list) for relation in relations), 3)
 
 
 def query_requests(
@@ -327,11 +346,15 @@ class TooFast:
 
 @dataclass(frozen=True, slots=True)
 class TryAgain:
-    """They failed for now. `heavy`: perhaps because too much was asked at once."""
+    """They failed for now. `heavy`: perhaps because too much was asked at once.
+
+    `unknown`: it may have been carried out all the same.
+    """
 
     sentence: str
     heavy: bool = False
     retry_after_seconds: float | None = None
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,20 +382,41 @@ def sort_answer(request: Request, answer: HttpAnswer) -> Outcome:
         return TokenDead()
     if status == 429:
         return too_fast(answer)
+    if is_page(answer.body) and status < 500:
+        between = f"Something between us and Lightspeed answered {status} to {request.label} with a web page"
+        # A filter may stand on the way back too.
+        return TryAgain(f"{between}: a proxy or firewall, perhaps", unknown=True)
     message = error_message(answer.body)
     sentence = f"Lightspeed answered {status} to {request.label}" + (f": {message}" if message else "")
     if status in _TRY_AGAIN or (status == 400 and _PASSING.search(message or "")):
-        return TryAgain(sentence, heavy=status == 500, retry_after_seconds=answer.retry_after_seconds)
+        # Whoever broke down may have done so behind the work; a conflict or a "try again" did nothing.
+        unknown = status >= 500 or status == 408
+        wish = answer.retry_after_seconds
+        return TryAgain(sentence, heavy=status == 500, retry_after_seconds=wish, unknown=unknown)
     if status == 403:
-        return Refused(
-            PermissionMissing(
-                f"{sentence}. The token lacks a scope for {request.label}, or the employee behind it a right."
-            )
-        )
+        return Refused(PermissionMissing(f"{sentence}. {_missing(request)}"))
     code = _error_class(answer.body) or f"HTTP {status}"
     if status == 404:
         return Refused(NotFound(sentence, code=code, status=status))
     return Refused(BadRequest(sentence, code=code, status=status, fields=_named(request, message or "")))
+
+
+def is_page(body: bytes) -> bool:
+    """Say whether a body is a web page, which the API itself never answers with."""
+    return _PAGE.match(body) is not None
+
+
+_PAGE = re.compile(rb"\s*<(?:!doctype html|html)\b", re.IGNORECASE)
+
+
+def _missing(request: Request) -> str:
+    if request.method == "GET":
+        return f"The token lacks a scope for {request.label}, or the employee behind it a right."
+    return (
+        f"To change customers the token needs the scope {WRITE_SCOPE}, and the employee behind it the right "
+        "to edit customers: give both, and authorise Tillbridge in Lightspeed again; or set customers.mode "
+        "to till_to_crm."
+    )
 
 
 def too_fast(answer: HttpAnswer) -> TooFast:

@@ -312,6 +312,7 @@ class WireNamed(Wire):
 class WireCustomValue(Wire):
     """A CustomFieldValue. `value` is a text, or an object or several for choices."""
 
+    custom_field_id: str | None = None
     name: str | None = None
     value: Any = None
     deleted: str | None = None
@@ -439,6 +440,9 @@ def decoded(body: bytes, decoder: msgspec.json.Decoder[Any], shape: Any) -> Any:
         found = _LOOSE.decode(body.decode("utf-8", "replace"))
     except msgspec.DecodeError:
         raise NotJson("the answer is no JSON") from None
+    if not isinstance(found, dict):
+        # "null" or "[]": every answer of theirs is an object, so this is not theirs, or an error under 200.
+        raise NotJson("the answer is no object")
     try:
         return msgspec.convert(_put_right(found), shape)
     except msgspec.ValidationError as error:

@@ -564,6 +564,48 @@ def read_customers(body: bytes) -> Listing[Customer]:
     return _listing(_CUSTOMERS, body, _customer, lambda row: row.time_stamp)
 
 
+class Written(msgspec.Struct, frozen=True):
+    """One customer as an answer to it shows it: a write's echo need not hold the contact.
+
+    `field_ids` are those of custom fields that hold a value.
+    """
+
+    customer: Customer
+    has_contact: bool
+    field_ids: tuple[str, ...]
+
+
+def read_customer(body: bytes) -> Written:
+    """Read one customer from an answer to it alone."""
+    rows, _ = _CUSTOMERS.read(body)
+    if len(rows) != 1:
+        raise Unreadable(f"one customer was expected, not {len(rows)}")
+    values = rows[0].custom_values
+    held = many(values.rows) if isinstance(values, WireCustomValues) else []
+    ids = tuple(row.custom_field_id for row in held if row.custom_field_id and not flag(row.deleted))
+    return Written(_customer(rows[0]), isinstance(rows[0].contact, WireContact), ids)
+
+
+def with_echo(customer: Customer, echo: Customer) -> Customer:
+    """Return a customer as a write's echo shows it; what an echo leaves out is as it was read before."""
+    return msgspec.structs.replace(
+        customer,
+        first_name=echo.first_name,
+        last_name=echo.last_name,
+        company=echo.company,
+        title=echo.title,
+        birth_midnight=echo.birth_midnight,
+        emails=echo.emails,
+        phones=echo.phones,
+        address=echo.address,
+        no_email=echo.no_email,
+        no_phone=echo.no_phone,
+        no_mail=echo.no_mail,
+        archived=echo.archived,
+        changed_at=echo.changed_at,
+    )
+
+
 def read_products(body: bytes) -> Listing[tuple[Product, tuple[Stock, ...]]]:
     """Read a page of items, each with its stock in the shops."""
     return _listing(_ITEMS, body, _product, lambda row: row.time_stamp)
@@ -607,6 +649,22 @@ class AccountFacts(msgspec.Struct, frozen=True):
 
     name: str | None
     currency: str
+
+
+class _Counted(msgspec.Struct):
+    count: str | int
+
+
+class _Count(msgspec.Struct):
+    attributes: _Counted = msgspec.field(name="@attributes")
+
+
+def read_count(body: bytes) -> int:
+    """Read how many rows there are; it comes as text (fact sheet A4)."""
+    try:
+        return int(msgspec.json.decode(body, type=_Count).attributes.count)
+    except (msgspec.ValidationError, ValueError):
+        raise Unreadable("a count in the answer cannot be read") from None
 
 
 def read_account(body: bytes) -> AccountFacts:

@@ -21,7 +21,7 @@ import msgspec
 
 from tillbridge.connectors.http import Http, HttpAnswer, is_loopback
 from tillbridge.connectors.salesforce import wire
-from tillbridge.connectors.salesforce.protocol import PARK_SECONDS, failure, remote_errors
+from tillbridge.connectors.salesforce.protocol import PARK_SECONDS, failure, is_page_of_others, remote_errors
 from tillbridge.connectors.salesforce.retry import Attempts
 from tillbridge.model.clock import Clock
 from tillbridge.model.errors import (
@@ -352,7 +352,7 @@ def refusal(answer: HttpAnswer, credentials: Credentials) -> SyncError:
     """Word why a login was refused, with its cure."""
     errors = remote_errors(answer)
     found = failure(answer)
-    if isinstance(found, Transient | LimitReached):
+    if isinstance(found, Transient | LimitReached) and not is_page_of_others(answer):
         return found
     if not errors:
         return _no_salesforce(answer, credentials)

@@ -34,6 +34,8 @@ _STATES: dict[str, Literal["open", "working", "complete", "failed", "aborted"]] 
     "Failed": "failed",
     "Aborted": "aborted",
 }
+# How the columns that a result file adds to ours begin.
+_OWN_COLUMNS = "sf__"
 # CODE:message:fields --   The message may hold colons, and the fields may be missing.
 _ROW_ERROR = re.compile(r"^([A-Z][A-Z0-9_]*):(.*)$", re.DOTALL)
 _ROW_ERROR_FIELDS = re.compile(r"^(.*):(?! )([\w.,; ]*)$", re.DOTALL)
@@ -156,7 +158,8 @@ def read_refused(file: IO[bytes], key_column: str) -> Iterator[BulkAck]:
     key, id_, error = (_place(header, name) for name in (key_column, "sf__Id", "sf__Error"))
     for row in rows:
         code, message, fields = parse_row_error(row[error])
-        yield BulkAck(row[key], id=row[id_] or None, code=code, message=message, fields=fields)
+        sent = _as_sent(header, row)
+        yield BulkAck(row[key], id=row[id_] or None, code=code, message=message, fields=fields, row=sent)
 
 
 def read_unprocessed(file: IO[bytes], key_column: str) -> Iterator[BulkAck]:
@@ -164,7 +167,17 @@ def read_unprocessed(file: IO[bytes], key_column: str) -> Iterator[BulkAck]:
     header, rows = _table(file)
     key = _place(header, key_column)
     for row in rows:
-        yield BulkAck(row[key], unprocessed=True)
+        yield BulkAck(row[key], unprocessed=True, row=_as_sent(header, row))
+
+
+def _as_sent(header: Sequence[str], row: Sequence[str]) -> dict[str, str | None]:
+    """Take what was sent out of a result row, which repeats it beside columns of its own."""
+    cells = zip(header, row, strict=True)
+    return {
+        name: None if cell == wire.CSV_NULL else cell
+        for name, cell in cells
+        if cell and not name.casefold().startswith(_OWN_COLUMNS)
+    }
 
 
 def read_records(file: IO[bytes]) -> Iterator[dict[str, str]]:

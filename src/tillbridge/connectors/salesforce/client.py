@@ -21,7 +21,7 @@ from urllib.parse import quote
 import msgspec
 
 from tillbridge.connectors.http import Content, Http, HttpAnswer
-from tillbridge.connectors.salesforce import bulk, metadata, protocol, wire
+from tillbridge.connectors.salesforce import bulk, metadata, picklists, protocol, soap, wire
 from tillbridge.connectors.salesforce.auth import Credentials, Session, Token, TokenStore
 from tillbridge.connectors.salesforce.limits import LIMIT_HEADER, parse_limits, parse_usage
 from tillbridge.connectors.salesforce.protocol import Part, SessionExpired
@@ -34,10 +34,11 @@ from tillbridge.model.errors import (
     CredentialsRefused,
     LimitReached,
     NotFound,
+    PermissionMissing,
     SyncError,
     Transient,
 )
-from tillbridge.model.writing import BulkAck, BulkJob, CrmOrg, CrmUsage, ObjectFacts, Slot
+from tillbridge.model.writing import BulkAck, BulkJob, CrmOrg, CrmUsage, Merge, ObjectFacts, Slot
 
 API_VERSION = "67.0"
 # Salesforce gives a call ten minutes; a composite of a thousand rows with automation may need some of them.
@@ -76,6 +77,7 @@ class SalesforceClient:
 
     rows_max = protocol.ROWS_MAX
     slots_max = protocol.COLLECTIONS_MAX
+    merges_max = soap.MERGES_MAX
 
     def __init__(
         self,
@@ -101,7 +103,7 @@ class SalesforceClient:
         self._session = Session(
             http, credentials, clock=self._clock, attempts=self._attempts, store=token_store
         )
-        self._history = history
+        self.history = history
         self._allow_duplicates = allow_duplicates
         self._lock = threading.Lock()
         self._usage: CrmUsage | None = None
@@ -160,13 +162,16 @@ class SalesforceClient:
             )
         return self._pages(path, text)
 
-    def query_many(self, texts: Sequence[str]) -> list[list[dict[str, object]]]:
-        """Run up to five queries in ONE call; further pages of a long answer cost a call each."""
+    def query_many(self, texts: Sequence[str], *, deleted: bool = False) -> list[list[dict[str, object]]]:
+        """Run up to five queries in ONE call; further pages of a long answer cost a call each.
+
+        `deleted` brings deleted and merged rows too.
+        """
         answer = self._json(
             "POST",
             self._path("composite"),
             "composite queries",
-            protocol.queries_body(self.api_version, texts),
+            protocol.queries_body(self.api_version, texts, deleted=deleted),
             replayable=True,
         )
         found = []
@@ -262,6 +267,20 @@ class SalesforceClient:
         acks |= {part.reference: _unwritten(part, failed[part.reference]) for part in left}
         return [self._identified(part, acks[part.reference]) for part in parts]
 
+    def delete(self, object_name: str, record_id: str) -> Refused | None:
+        """Move one record into the recycle bin; return why not, or None. One that is gone is deleted."""
+        try:
+            self._request("DELETE", self._path("sobjects", object_name, record_id), "delete")
+        except NotFound:
+            return None
+        except BadRequest as error:
+            if error.code == "ENTITY_IS_DELETED":
+                return None
+            return Refused(error.code, str(error), error.fields)
+        except PermissionMissing as error:
+            return Refused("INSUFFICIENT_ACCESS_OR_READONLY", str(error))
+        return None
+
     def _composite(self, parts: Sequence[Part], *, keep_failure: bool) -> dict[str, list[Ack] | SyncError]:
         """Make the one call. `keep_failure` hands a failed call back as every slot's failure."""
         body = protocol.composite_body(self.api_version, parts, self._write_headers())
@@ -290,7 +309,7 @@ class SalesforceClient:
 
     def _write_headers(self) -> dict[str, str]:
         headers = {}
-        if self._history:
+        if self.history:
             headers["Sforce-Auto-Assign"] = "FALSE"
         if self._allow_duplicates:
             headers["Sforce-Duplicate-Rule-Header"] = "allowSave=true"
@@ -309,13 +328,31 @@ class SalesforceClient:
                 found.append(ack)
         return found
 
+    def merge(self, merges: Sequence[Merge]) -> list[Ack]:
+        """Merge records, up to `merges_max` in ONE call; one ack a merge. What hangs on a loser moves over.
+
+        Never repeated: `Transient(outcome_unknown=True)` after a lost answer. ValueError, before
+        anything is sent, for more than two losers or an object that cannot be merged.
+        """
+
+        def ask(token: Token) -> tuple[HttpAnswer, list[Ack]]:
+            body = soap.merge_body(token.access, merges)
+            where = soap.path(self.api_version)
+            answer = self._send(token, "POST", where, "merge", content=body, headers=soap.HEADERS)
+            if answer.status >= 300:
+                raise soap.failure(answer)
+            return answer, soap.merge_acks(answer, merges)
+
+        return self._asked(ask, replayable=False)[1]
+
     # -- bulk jobs -----------------------------------------------------------
 
     def bulk_open(
         self, object_name: str, operation: Literal["upsert", "update", "insert"], key_field: str | None
     ) -> str:
         """Open a bulk job and return its id."""
-        # Repeating after a lost answer leaves an empty open job, which Salesforce drops after a day.
+        # Repeating after a lost answer leaves an empty job open. It does nothing and costs nothing, and
+        # Salesforce drops it after a day; a search for it could find somebody else's.
         body = bulk.ingest_body(object_name, operation, key_field)
         answer = self._json(
             "POST", self._path("jobs", "ingest"), "bulk open", body, headers=self._write_headers()
@@ -326,8 +363,8 @@ class SalesforceClient:
         """Send the rows of a job (once), streaming; return how many.
 
         KeyRef values need a column "Parent__r.Key". BadRequest "UPLOAD_TOO_LARGE" beyond 100 MB.
-        `Transient(outcome_unknown=True)` when the answer was lost: abort the job and open
-        another, since a second upload into the same job may count its rows twice.
+        `Transient(outcome_unknown=True)` when the answer was lost: close the job and see
+        which rows it has, since a second upload into it may count its rows twice.
         """
         with closing(bulk.scratch_file()) as file:
             count = bulk.write_csv(file, columns, rows)
@@ -432,6 +469,47 @@ class SalesforceClient:
             return metadata.parse_deploy_status(answer.body)
         except msgspec.DecodeError:
             raise protocol.unreadable("a deployment") from None
+
+    def add_picklist_values(self, object_name: str, field: str, values: Sequence[str]) -> None:
+        """Add values to a custom field's picklist, or to the global value set behind it.
+
+        Up to five calls. Raises PermissionMissing or BadRequest with what to click instead.
+        """
+        try:
+            self._add_picklist_values(*picklists.place_of(object_name, field), values)
+        except (BadRequest, PermissionMissing) as error:
+            raise picklists.refused(error, object_name, field, values) from error
+
+    def _add_picklist_values(self, object_name: str, field: str, values: Sequence[str]) -> None:
+        if not picklists.is_custom(field):
+            raise BadRequest(
+                f"{field} is Salesforce's own field", code="STANDARD_FIELD", status=400, fields=(field,)
+            )
+        kind = picklists.FIELD
+        found = picklists.field_id(self._definitions(picklists.field_query(object_name, field)))
+        definition = self._definition(kind, found)
+        if shared := picklists.shared_name(definition):
+            kind = picklists.VALUE_SET
+            found = picklists.value_set_id(self._definitions(picklists.value_set_query(shared)))
+            definition = self._definition(kind, found)
+        body = picklists.with_values(definition, values)
+        if body is not None and found is not None:
+            # The whole definition goes back, so a second time changes nothing.
+            self._request(
+                "PATCH",
+                picklists.definition_path(self.api_version, kind, found),
+                "picklist",
+                content=wire.encode(body),
+                headers=_JSON,
+            )
+
+    def _definitions(self, text: str) -> Any:
+        return self._json("GET", picklists.query_path(self.api_version, text), "picklist")
+
+    def _definition(self, kind: str, record_id: str | None) -> Any:
+        if record_id is None:
+            raise NotFound(f"Salesforce shows no {kind} here", code="NOT_FOUND", status=404)
+        return self._json("GET", picklists.definition_path(self.api_version, kind, record_id), "picklist")
 
     def person_record_types(self) -> list[str]:
         """Return the names of the org's record types for people, which not every org calls PersonAccount."""

@@ -65,6 +65,9 @@ _TRANSIENT_CODES = {
     "TIMEOUT",
 }
 _TRANSIENT_STATUSES = {408, 420, 425, 429}
+# Salesforce answers these as JSON; only 5xx pages are its own.
+_PAGES_OF_OTHERS = {400, 403, 404, 405, 407}
+_PAGE = re.compile(rb"\s*<(?:!doctype html|html)\b", re.IGNORECASE)
 _ABSENT_CODES = {"NOTFOUND", "INVALIDCROSSREFERENCEKEY", "ENTITYISDELETED"}
 
 
@@ -184,8 +187,20 @@ def kind_of(code: str) -> str:
     return re.sub(r"[^A-Z]", "", code.upper())
 
 
+def is_page_of_others(answer: HttpAnswer) -> bool:
+    """Say whether an answer is a web page where Salesforce itself would have answered in JSON."""
+    return answer.status in _PAGES_OF_OTHERS and _PAGE.match(answer.body) is not None
+
+
 def failure(answer: HttpAnswer) -> SyncError:
     """Sort an answer that is no success by what can be done about it."""
+    if is_page_of_others(answer):
+        # A filter may stand on the way back too: whether it was carried out is not known.
+        return Transient(
+            f"Something between us and Salesforce answered HTTP {answer.status} with a web page: a proxy or "
+            "firewall, perhaps, or salesforce.login_url leads to another server",
+            outcome_unknown=True,
+        )
     errors = remote_errors(answer)
     first = errors[0] if errors else RemoteError(f"HTTP {answer.status}", "")
     for error in errors:
@@ -394,12 +409,15 @@ def _alone(version: str, slot: Slot) -> tuple[str, str, dict[str, object]]:
     return "PATCH", data_path(version, "sobjects", *where), body
 
 
-def queries_body(version: str, texts: Sequence[str]) -> bytes:
-    """Put queries into one composite request, which takes five of them (fact sheet 2.7)."""
+def queries_body(version: str, texts: Sequence[str], *, deleted: bool = False) -> bytes:
+    """Put queries into one composite request, which takes five of them (fact sheet 2.7).
+
+    `deleted`: each as queryAll, which shows deleted and merged rows too.
+    """
     if len(texts) > COLLECTIONS_MAX:
         raise ValueError(f"{len(texts)} queries do not go into one call")
     requests = [
-        {"method": "GET", "url": query_path(version, text), "referenceId": f"q{number}"}
+        {"method": "GET", "url": query_path(version, text, deleted=deleted), "referenceId": f"q{number}"}
         for number, text in enumerate(texts)
     ]
     return msgspec.json.encode(

@@ -14,12 +14,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import islice
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from tillbridge.model.answers import (
     CrmPersonRow,
     CrmProduct,
     CrmSaleSum,
+    CrmStamp,
     CrmTenderSum,
     CrmTotals,
     HeldAsk,
@@ -43,7 +44,34 @@ _GROUPS_SAFE = 1_000
 # So many queries go in one composite call (fact sheet Salesforce: composite limits).
 _TOGETHER = 5
 
+# So many people are read by their ids in one call; each object has its own query.
+_PEOPLE_MAX = 200
+
+# What an id begins with tells its object.
+# https://help.salesforce.com/s/articleView?id=000385203&type=1
+_PREFIXES = {"Account": "001", "Contact": "003", "Lead": "00Q"}
+
+_RECORD_TYPE = "RecordType.DeveloperName"
+# Through the relationship: the account that a Lead became, and whether it is a person.
+_PERSON_BECOME = "ConvertedAccount.IsPersonAccount"
+_BOOKKEEPING = (
+    "SystemModstamp",
+    "LastModifiedById",
+    "IsPersonAccount",
+    "AccountId",
+    "IsDeleted",
+    "MasterRecordId",
+    "IsConverted",
+    "ConvertedContactId",
+    "ConvertedAccountId",
+)
+
 _SKU_FIELDS = ("ProductCode", "StockKeepingUnit")
+# Where administrators name a user: object, key, lookup.
+_OWNERS = (
+    ("Retail_Store__c", "Store_Key__c", "Default_Owner__c"),
+    ("Retail_Employee__c", "Employee_Key__c", "User__c"),
+)
 _ITEM_KEY = "Lightspeed_Item_Key__c"
 _CUSTOMER_KEY = "Lightspeed_Customer_Key__c"
 
@@ -54,18 +82,39 @@ class Asking(Protocol):
     def query(self, text: str, *, deleted: bool = False) -> Iterator[list[dict[str, object]]]:
         """Run a query page by page."""
 
-    def query_many(self, texts: Sequence[str]) -> list[list[dict[str, object]]]:
+    def query_many(self, texts: Sequence[str], *, deleted: bool = False) -> list[list[dict[str, object]]]:
         """Run up to five queries in one call."""
 
     def bulk_query(self, text: str) -> Iterator[list[dict[str, str]]]:
         """Run a large query as a bulk job."""
 
 
-class Questions:
-    """Answers the engine's questions about one org."""
+class Scope(Protocol):
+    """Who may enter the till: marked by a check box, or of these record types and with these values.
 
-    def __init__(self, client: Asking) -> None:
+    A `where` field is one of the object, whose value must be one of those named; True and
+    False are spelt true and false. Of record types and fields both given, both must fit.
+    """
+
+    @property
+    def mark(self) -> str | None:
+        """Return the name of the check box."""
+
+    @property
+    def record_types(self) -> Collection[str]:
+        """Return developer names of record types."""
+
+    @property
+    def where(self) -> Mapping[str, Collection[str]]:
+        """Return field -> values."""
+
+
+class Questions:
+    """Answers the engine's questions about one org. Without a scope nobody is `wanted`."""
+
+    def __init__(self, client: Asking, scope: Scope | None = None) -> None:
         self._client = client
+        self._scope = scope
 
     # --- products ----------------------------------------------------------------------------
 
@@ -122,7 +171,7 @@ class Questions:
         Fields that the org does not have are left out. Contacts that only shadow
         a person account are left out too: their account stands for them.
         """
-        asked = PeopleQuestion(facts, more)
+        asked = PeopleQuestion(facts, more, self._scope)
         yield from map(asked.read, self._all(asked.text(None)))
 
     def changed_people(
@@ -130,10 +179,53 @@ class Questions:
     ) -> list[CrmPersonRow]:
         """Read the people of several objects that changed since a moment of the org's clock, in one call.
 
-        A converted Lead is told too: whoever was linked to it now belongs elsewhere.
+        Deleted, merged and converted ones are told too: whoever was linked to them belongs
+        elsewhere now. What the bin no longer holds is not told; to be absent says nothing.
         """
-        asked = [PeopleQuestion(facts[name], more) for name, more in objects.items()]
-        answers = self._client.query_many([each.text(since) for each in asked])
+        asked = [self._question(name, more, facts) for name, more in objects.items()]
+        return self._people_of(asked, [each.text(since) for each in asked])
+
+    def people_stamps(
+        self, objects: Collection[str], facts: Mapping[str, ObjectFacts], since: datetime
+    ) -> list[CrmStamp]:
+        """Say who changed since, deleted ones too, in a call for each 2,000.
+
+        Whole rows hold long texts, of which a page takes 200 (fact sheet Salesforce 3).
+        """
+        names = list(objects)
+        texts = [PeopleQuestion(facts[name], ()).stamps_text(since) for name in names]
+        answers = self._client.query_many(texts, deleted=True)
+        return [
+            CrmStamp(
+                id=str(row["Id"]),
+                object=name,
+                changed_at=datetime.fromisoformat(str(row["SystemModstamp"])),
+                changed_by=_text(row.get("LastModifiedById")),
+            )
+            for name, rows in zip(names, answers, strict=True)
+            for row in rows
+        ]
+
+    def people_by_id(
+        self, objects: Mapping[str, Collection[str]], facts: Mapping[str, ObjectFacts], ids: Collection[str]
+    ) -> list[CrmPersonRow]:
+        """Read these people as they are now, deleted ones too, in one call for up to 200 of them.
+
+        Ids of other objects, and those that the org does not know (any more), are passed over.
+        """
+        found: list[CrmPersonRow] = []
+        for part in _chunks(dict.fromkeys(ids), _PEOPLE_MAX):
+            of = {name: [one for one in part if one.startswith(_PREFIXES[name])] for name in objects}
+            asked = [self._question(name, more, facts) for name, more in objects.items() if of[name]]
+            if asked:
+                found += self._people_of(asked, [each.text_by_id(of[each.name]) for each in asked])
+        return found
+
+    def _question(self, name: str, more: Collection[str], facts: Mapping[str, ObjectFacts]) -> PeopleQuestion:
+        return PeopleQuestion(facts[name], more, self._scope, accounts=facts.get("Account"))
+
+    def _people_of(self, asked: Sequence[PeopleQuestion], texts: Sequence[str]) -> list[CrmPersonRow]:
+        answers = self._client.query_many(texts, deleted=True)
         return [each.read(_as_text(row)) for each, rows in zip(asked, answers, strict=True) for row in rows]
 
     def fates(self, name: str, ids: Collection[str]) -> dict[str, str | None]:
@@ -156,14 +248,15 @@ class Questions:
         later = self.fates(name, winners) if winners else {}
         return {old: later.get(new, new) if new else None for old, new in gone.items()}
 
-    def users_of(self, kind: Literal["store", "employee"]) -> dict[str, str]:
-        """Return the owners that administrators named: store or employee key to user id."""
-        name, key, field = {
-            "store": ("Retail_Store__c", "Store_Key__c", "Default_Owner__c"),
-            "employee": ("Retail_Employee__c", "Employee_Key__c", "User__c"),
-        }[kind]
-        rows = self._some(f"SELECT {key}, {field} FROM {name} WHERE {field} != null")
-        return {str(row[key]): str(row[field]) for row in rows}
+    def owners(self) -> dict[str, str]:
+        """Return the owners that administrators named: store or employee key to user id, in one call."""
+        texts = [f"SELECT {key}, {field} FROM {name} WHERE {field} != null" for name, key, field in _OWNERS]
+        answers = self._client.query_many(texts)
+        return {
+            str(row[key]): str(row[field])
+            for (_, key, field), rows in zip(_OWNERS, answers, strict=True)
+            for row in rows
+        }
 
     # --- totals ------------------------------------------------------------------------------
 
@@ -394,26 +487,25 @@ _PEOPLE = {
 class PeopleQuestion:
     """One object's people: the query for them, and how to read its rows."""
 
-    def __init__(self, facts: ObjectFacts, more: Collection[str]) -> None:
+    def __init__(
+        self,
+        facts: ObjectFacts,
+        more: Collection[str],
+        scope: Scope | None = None,
+        *,
+        accounts: ObjectFacts | None = None,
+    ) -> None:
+        self.name = facts.name
         self._facts = facts
         self._more = [name for name in more if name in facts.fields]
-        names = _PEOPLE[facts.name].all()
-        bookkeeping = [
-            "SystemModstamp",
-            "LastModifiedById",
-            _CUSTOMER_KEY,
-            "IsPersonAccount",
-            "AccountId",
-            "IsConverted",
-        ]
-        held = [name for name in (*bookkeeping, *names) if name in facts.fields]
-        self._names = list(dict.fromkeys(["Id", *held, *self._more]))
+        self._scope = scope
+        bookkeeping = [*_BOOKKEEPING, _CUSTOMER_KEY, *_PEOPLE[facts.name].all(), *self._scope_fields()]
+        held = [name for name in bookkeeping if name in facts.fields]
+        self._names = list(dict.fromkeys(["Id", *held, *self._more, *self._parents(accounts)]))
 
     def text(self, since: datetime | None) -> str:
         """Return the query: all there are, or those that changed since."""
-        where = []
-        if "IsPersonAccount" in self._facts.fields:
-            where.append(f"IsPersonAccount = {'true' if self._facts.name == 'Account' else 'false'}")
+        where = self._only_people()
         if since is not None:
             where.append(f"SystemModstamp >= {_moment(since)}")
         elif self._facts.name == "Lead" and "IsConverted" in self._facts.fields:
@@ -421,16 +513,32 @@ class PeopleQuestion:
         text = f"SELECT {', '.join(self._names)} FROM {self._facts.name}"
         return f"{text} WHERE {' AND '.join(where)}" if where else text
 
+    def stamps_text(self, since: datetime) -> str:
+        """Return the query for who changed since, without what they show."""
+        where = [*self._only_people(), f"SystemModstamp >= {_moment(since)}"]
+        named = f"SELECT Id, SystemModstamp, LastModifiedById FROM {self._facts.name}"
+        return f"{named} WHERE {' AND '.join(where)}"
+
+    def text_by_id(self, ids: Collection[str]) -> str:
+        """Return the query for given people."""
+        where = [*self._only_people(), f"Id IN ({_quoted(ids)})"]
+        return f"SELECT {', '.join(self._names)} FROM {self._facts.name} WHERE {' AND '.join(where)}"
+
     def read(self, row: Mapping[str, str | None]) -> CrmPersonRow:
         """Read one row of the answer."""
         names = _PEOPLE[self._facts.name]
         born, stamp = row.get(names.born) if names.born else None, row.get("SystemModstamp")
+        became, became_object = _became(self._facts.name, row)
         return CrmPersonRow(
             id=_id(row),
             object=self._facts.name,
             key=row.get(_CUSTOMER_KEY),
-            account=row.get("AccountId"),
+            account=row.get("AccountId") or (row.get("ConvertedAccountId") if became else None),
             converted=row.get("IsConverted") == "true",
+            became=became,
+            became_object=became_object,
+            deleted=row.get("IsDeleted") == "true",
+            wanted=self._wants(row),
             changed_at=datetime.fromisoformat(stamp) if stamp else None,
             changed_by=row.get("LastModifiedById"),
             first=row.get(names.first),
@@ -445,6 +553,68 @@ class PeopleQuestion:
             birth_date=date.fromisoformat(born[:10]) if born else None,
             fields={name: value for name in self._more if (value := row.get(name)) is not None},
         )
+
+    def _parents(self, accounts: ObjectFacts | None) -> list[str]:
+        """Return what is asked of records that these point to: only what this org has."""
+        names = []
+        if self._scope and self._scope.record_types and "RecordTypeId" in self._facts.fields:
+            names.append(_RECORD_TYPE)
+        if "ConvertedAccountId" in self._facts.fields and accounts and "IsPersonAccount" in accounts.fields:
+            names.append(_PERSON_BECOME)
+        return names
+
+    def _only_people(self) -> list[str]:
+        if "IsPersonAccount" not in self._facts.fields:
+            return []
+        return [f"IsPersonAccount = {'true' if self._facts.name == 'Account' else 'false'}"]
+
+    def _scope_fields(self) -> list[str]:
+        if self._scope is None:
+            return []
+        return [*([self._scope.mark] if self._scope.mark else []), *self._scope.where]
+
+    def _wants(self, row: Mapping[str, str | None]) -> bool:
+        """Say whether somebody may enter the till: a person's mark, or what the scope takes in."""
+        scope = self._scope
+        if scope is None or row.get("IsDeleted") == "true" or row.get("IsConverted") == "true":
+            return False
+        if scope.mark is not None and row.get(scope.mark) == "true":
+            return True
+        if not scope.record_types and not scope.where:
+            return False
+        of_type = not scope.record_types or _any_of(row.get(_RECORD_TYPE), scope.record_types)
+        return of_type and all(self._is(row, name, values) for name, values in scope.where.items())
+
+    def _is(self, row: Mapping[str, str | None], name: str, values: Collection[str]) -> bool:
+        """Say whether a field holds one of these values; of a multi-select picklist, among others."""
+        if name not in self._facts.fields:
+            return False
+        value = row.get(name)
+        if value is not None and self._facts.fields[name].type == "multipicklist":
+            return any(_any_of(one, values) for one in value.split(";"))
+        return _any_of(value, values)
+
+
+def _any_of(value: str | None, values: Collection[str]) -> bool:
+    return value is not None and value.casefold() in {one.casefold() for one in values}
+
+
+def _became(name: str, row: Mapping[str, str | None]) -> tuple[str | None, str | None]:
+    """Return the record, and its object, that somebody lives on as.
+
+    The loser of a merge names its winner, which is of the same object. A converted Lead
+    names its contact and that one's account: whoever became a person account is told as
+    the account, by which people are known there; everybody else as the contact.
+    """
+    if row.get("IsDeleted") == "true":
+        winner = row.get("MasterRecordId")
+        return winner, name if winner else None
+    if row.get("IsConverted") != "true":
+        return None, None
+    if row.get(_PERSON_BECOME) == "true":
+        return row.get("ConvertedAccountId"), "Account"
+    contact = row.get("ConvertedContactId")
+    return contact, "Contact" if contact else None
 
 
 def _held_text(ask: HeldAsk, keys: Collection[str]) -> str:
