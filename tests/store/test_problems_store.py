@@ -5,7 +5,7 @@ import random
 import pytest
 
 from tillbridge.store.journal import STATES, Journal, NewProblem, Patience
-from tillbridge.sync.remedies import Remedy
+from tillbridge.sync.remedies import Edit, Remedy
 
 HOUR = 3600.0
 
@@ -111,6 +111,8 @@ def test_causes_are_counted_by_state_the_commonest_first(home, journal):
         ("1", ["A:Sale::1"]),
         ("A", ["A:Sale::1", "A:Sale::12"]),
         ("Z", []),
+        ("", []),
+        (" ", []),
     ],
 )
 def test_a_cause_goes_by_its_beginning_and_by_its_last_part(home, journal, name, expected):
@@ -121,24 +123,38 @@ def test_a_cause_goes_by_its_beginning_and_by_its_last_part(home, journal, name,
 def test_what_was_sent_and_what_a_person_set_are_sealed_and_come_back(home, journal):
     refuse(home, journal, refusal(payload={"LastName": "Perelaer"}))
     problem = only(journal)
-    do(home, journal.edit, problem, {"LastName": "Verelaer", "Title": None})
+    do(home, journal.edit, problem, Edit({"LastName": "Verelaer", "Title": None}))
     assert ({"LastName": "Perelaer"}, {"LastName": "Verelaer", "Title": None}) == (
         journal.payload_of(problem),
-        journal.edit_of(problem),
+        journal.edit_of(problem).fields,
     )
-    assert {("sale", "7"): {"LastName": "Verelaer", "Title": None}} == journal.decided().edits
+    assert {("sale", "7"): Edit({"LastName": "Verelaer", "Title": None})} == journal.decided().edits
     home.engine.dispose()
     kept = b"".join(path.read_bytes() for path in home.path.glob("tillbridge.sqlite*"))
     assert (False, False) == (b"Perelaer" in kept, b"Verelaer" in kept)
 
 
-def test_an_edit_is_in_force_until_the_record_is_accepted(home, journal):
+@pytest.mark.parametrize(
+    ("kind", "still"),
+    [
+        pytest.param("sale", True, id="what is ours alone keeps it"),
+        pytest.param("customer", False, id="what people of the CRM write too is theirs then"),
+    ],
+)
+def test_an_edit_outlives_the_problem_where_nobody_else_writes(home, journal, kind, still):
+    refuse(home, journal, refusal(kind=kind))
+    edit = Edit({"Name": "A"}, {"Name": "B"})
+    do(home, journal.edit, only(journal), edit)
+    assert {(kind, "7"): Edit({"Name": "A"})} == journal.decided().edits, "sent whatever the till shows"
+    do(home, journal.resolve, [(kind, "7")])
+    assert ({(kind, "7"): edit} if still else {}) == journal.decided().edits
+
+
+def test_an_edit_that_is_taken_back_is_gone(home, journal):
     refuse(home, journal, refusal())
-    do(home, journal.edit, only(journal), {"Name": "A"})
-    refuse(home, journal, refusal(message="still no"))
-    assert {("sale", "7"): {"Name": "A"}} == journal.decided().edits
-    do(home, journal.resolve, [("sale", "7")])
-    assert {} == journal.decided().edits
+    do(home, journal.edit, only(journal), Edit({"Name": "A"}))
+    do(home, journal.edit, only(journal), Edit())
+    assert ({}, Edit()) == (journal.decided().edits, journal.edit_of(only(journal)))
 
 
 def test_the_latest_word_about_a_value_counts_and_can_be_taken_back(home, journal):

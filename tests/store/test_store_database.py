@@ -105,6 +105,33 @@ def test_a_key_that_others_may_read_is_refused(tmp_path):
         open_vault(tmp_path, {})
 
 
+def test_a_key_that_is_missing_is_never_replaced_by_another_one(home):
+    """A new key would open nothing of what is there, and hide that the old one is what is needed."""
+    with home.state.begin() as c:
+        home.people.decide(c, [Verdict("1", "review", None, {"candidates": []}, 0.0)])
+    key = home.path / KEY_FILE
+    kept = key.read_bytes()
+    key.unlink()
+    with pytest.raises(ConfigurationInvalid, match=r"key: is missing, .* put the file back") as caught:
+        open_vault(home.path, {})
+    assert (str(key), False) == (caught.value.mistakes[0][0], key.exists())
+    open_vault(home.path, {"TILLBRIDGE_KEY": kept.decode().strip()})
+
+
+def test_a_state_in_which_nothing_was_sealed_yet_gets_a_key(home):
+    (home.path / KEY_FILE).unlink()
+    open_vault(home.path, {})
+    assert (home.path / KEY_FILE).exists()
+
+
+def test_a_key_that_is_another_one_is_named_by_where_it_is(home, tmp_path):
+    sealed = home.vault.seal(b"Anna", "here")
+    other = tmp_path / "other"
+    other.mkdir()
+    with pytest.raises(ConfigurationInvalid, match=f"{other / KEY_FILE}: does not open"):
+        open_vault(other, {}).open(sealed, "here")
+
+
 @pytest.mark.parametrize("text", ["short", "bm90IDMyIGJ5dGVz", "!" * 44])
 def test_a_key_of_another_size_is_refused(tmp_path, text):
     with pytest.raises(ConfigurationInvalid, match="32 bytes in base64"):

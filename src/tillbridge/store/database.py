@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from tillbridge.model.errors import Busy, ConfigurationInvalid, Halted
 
 FILE_NAME = "tillbridge.sqlite"
-HEAD = "0002"  # the newest migration; a test keeps it true
+HEAD = "0003"  # the newest migration; a test keeps it true
 
 
 def open_database(home: Path) -> sa.Engine:
@@ -61,13 +61,38 @@ def plain_words(path: Path) -> Iterator[None]:
             raise Busy(
                 f"The disk that holds {path} is full. Nothing was lost; make room and start again."
             ) from error
+        if "disk I/O error" in text:
+            raise Busy(
+                f"The disk that holds {path} takes no more, or a limit on file sizes is reached ({text}). "
+                "Nothing was lost; make room, or see to the disk, and start again."
+            ) from error
         if "locked" in text:
             raise Busy(
                 f"{path} is in use by another program for too long. Stop it and start again."
             ) from error
-        raise ConfigurationInvalid([(str(path), f"cannot be opened: {text}")]) from error
+        raise ConfigurationInvalid([(str(path), why_not_opened(path, text))]) from error
     except sa.exc.DatabaseError as error:
         raise ConfigurationInvalid([(str(path), f"is not a Tillbridge state file: {error.orig}")]) from error
+
+
+def why_not_opened(path: Path, text: str) -> str:
+    """Word what SQLite cannot say: it opens nothing beside the file where it may not write."""
+    folder = path.parent
+    if "unable to open" in text and _is_read_only(folder):
+        return (
+            "is on a read-only file system, and Tillbridge writes beside it even to read: mount it writable, "
+            "or copy the home directory and name the copy with --home"
+        )
+    if "unable to open" in text and folder.is_dir() and not os.access(folder, os.W_OK):
+        return "cannot be opened: its directory is read-only for this user; make it writable"
+    return f"cannot be opened: {text}"
+
+
+def _is_read_only(folder: Path) -> bool:
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from tillbridge.secrets import Vault
 from tillbridge.store import schema
 from tillbridge.store.state import State
-from tillbridge.sync.remedies import Decided, Remedy
+from tillbridge.sync.remedies import Decided, Edit, Remedy
 
 _problem = schema.problem
 _remedy = schema.remedy
@@ -102,6 +102,9 @@ _COLUMNS = [_problem.c[name] for name in Problem.__struct_fields__]
 RETRYING, GAVE_UP, IGNORED, RESOLVED = STATES = ("retrying", "gave_up", "ignored", "resolved")
 OPEN = (RETRYING, GAVE_UP)  # a person may have to do something
 
+# Records that people of the CRM write too: what was set of them by hand is theirs once it is there.
+_SHARED = ("customer", "account")
+
 # The wait before the next attempt varies by so much of itself: nobody needs all of us at one moment.
 _JITTER = 0.1
 
@@ -154,6 +157,11 @@ class Journal:
         }
         with self._state.begin() as c:
             c.execute(sa.update(_run).where(_run.c.id == run_id).values(values))
+
+    def drop(self, run_id: int) -> None:
+        """Forget a run that nothing came of: a service looks each minute."""
+        with self._state.begin() as c:
+            c.execute(sa.delete(_run).where(_run.c.id == run_id))
 
     def last_runs(self, limit: int = 10) -> list[RunRow]:
         """Return the latest runs, newest first."""
@@ -220,7 +228,7 @@ class Journal:
                 .values(state=RESOLVED, last_at=self._state.now(), next_at=None)
             )
             if done.rowcount:
-                self._decided = None  # What a person had set for the record was for this time only.
+                self._decided = None  # From now on what was set holds until the till's value changes.
 
     def due(self, limit: int = 1_000) -> list[Problem]:
         """Return the problems whose time has come, the longest due first."""
@@ -321,6 +329,8 @@ class Journal:
 
     def causes_named(self, name: str) -> list[str]:
         """Return the causes that a person may mean: the whole name, its beginning, or its last part."""
+        if not name.strip():
+            return []  # An empty name is the beginning of every cause, and nobody means them all.
         with self._state.begin() as c:
             known = list(c.execute(sa.select(_problem.c.cause).distinct()).scalars())
         if name in known:
@@ -328,7 +338,7 @@ class Journal:
         return sorted(each for each in known if each.startswith(name) or each.endswith(f":{name}"))
 
     def payload_of(self, problem: Problem) -> dict[str, Any] | None:
-        """Return what was sent of a problem's record; None where it was not kept (bulk jobs)."""
+        """Return what was sent of a problem's record; None where it was not kept."""
         with self._state.begin() as c:
             sealed = c.execute(sa.select(_problem.c.payload).where(_problem.c.id == problem.id)).scalar()
         if sealed is None:
@@ -336,11 +346,23 @@ class Journal:
         opened: dict[str, Any] = msgspec.json.decode(self._vault.open(sealed, _place(problem)))
         return opened
 
-    def edit_of(self, problem: Problem) -> dict[str, str | None]:
+    def edit_of(self, problem: Problem) -> Edit:
         """Return the fields that a person has set for a problem's record."""
         with self._state.begin() as c:
             sealed = c.execute(sa.select(_problem.c.edit).where(_problem.c.id == problem.id)).scalar()
-        return {} if sealed is None else self._opened_edit(sealed, problem.kind, problem.till_id)
+        return Edit() if sealed is None else self._opened_edit(sealed, problem.kind, problem.till_id)
+
+    def set_by_hand(self, kind: str, ids: Collection[str]) -> dict[str, dict[str, str | None]]:
+        """Return what people have ever set for these things, by id; of a field, the latest word."""
+        where = (_problem.c.kind == kind, _problem.c.edit.is_not(None), _among(_problem.c.till_id, ids))
+        found: dict[str, dict[str, str | None]] = {}
+        with self._state.begin() as c:
+            rows = c.execute(
+                sa.select(_problem.c.till_id, _problem.c.edit).where(*where).order_by(_problem.c.id)
+            )
+            for till_id, sealed in rows:
+                found.setdefault(till_id, {}).update(self._opened_edit(sealed, kind, till_id).fields)
+        return found
 
     def release(self, connection: sa.Connection, ids: Collection[int]) -> None:
         """Have problems tried again now, given up and ignored ones too."""
@@ -358,10 +380,10 @@ class Journal:
             .values(state=IGNORED, next_at=None, note=note)
         )
 
-    def edit(self, connection: sa.Connection, problem: Problem, fields: Mapping[str, str | None]) -> None:
-        """Set fields of a problem's record by hand, for its next sends until the problem is resolved."""
+    def edit(self, connection: sa.Connection, problem: Problem, edit: Edit) -> None:
+        """Set fields of a problem's record by hand; none takes back what was set."""
         place = f"edit {problem.kind} {problem.till_id}"
-        sealed = self._vault.seal(msgspec.json.encode(dict(fields)), place)
+        sealed = self._vault.seal(msgspec.json.encode(edit, enc_hook=str), place) if edit.fields else None
         connection.execute(sa.update(_problem).where(_problem.c.id == problem.id).values(edit=sealed))
         self._decided = None
 
@@ -395,8 +417,13 @@ class Journal:
 
     def _read_decided(self) -> Decided:
         columns = [_remedy.c[name] for name in Remedy.__struct_fields__]
-        edited = sa.select(_problem.c.kind, _problem.c.till_id, _problem.c.edit).where(
-            _problem.c.state != RESOLVED, _problem.c.edit.isnot(None)
+        edited = (
+            sa.select(_problem.c.kind, _problem.c.till_id, _problem.c.edit, _problem.c.state)
+            .where(
+                _problem.c.edit.isnot(None),
+                sa.or_(_problem.c.state != RESOLVED, _problem.c.kind.not_in(_SHARED)),
+            )
+            .order_by(_problem.c.id)
         )
         remedies: dict[str, list[Remedy]] = {}
         with self._state.begin() as c:
@@ -404,14 +431,15 @@ class Journal:
             for values in rows:
                 remedy = Remedy(**dict(zip(Remedy.__struct_fields__, values, strict=True)))
                 remedies.setdefault(remedy.object, []).append(remedy)
-            edits = {(kind, i): self._opened_edit(sealed, kind, i) for kind, i, sealed in c.execute(edited)}
+            edits: dict[tuple[str, str], Edit] = {}
+            for kind, i, sealed, state in c.execute(edited):
+                edit = self._opened_edit(sealed, kind, i)
+                # What waits to be accepted is sent whatever the till shows meanwhile.
+                edits[kind, i] = edit if state == RESOLVED else Edit(edit.fields)
         return Decided(remedies, edits)
 
-    def _opened_edit(self, sealed: bytes, kind: str, till_id: str) -> dict[str, str | None]:
-        opened: dict[str, str | None] = msgspec.json.decode(
-            self._vault.open(sealed, f"edit {kind} {till_id}")
-        )
-        return opened
+    def _opened_edit(self, sealed: bytes, kind: str, till_id: str) -> Edit:
+        return msgspec.json.decode(self._vault.open(sealed, f"edit {kind} {till_id}"), type=Edit)
 
     def _seal(self, new: NewProblem) -> bytes | None:
         if not new.payload:

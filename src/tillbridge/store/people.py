@@ -5,6 +5,7 @@ Everything here names people, so everything is sealed; lookups go by blinded key
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -56,6 +57,20 @@ class People:
     def __init__(self, state: State, vault: Vault) -> None:
         self._state = state
         self._vault = vault
+
+    # --- small facts that name people ----------------------------------------------------------
+
+    def fact(self, name: str) -> Any:
+        """Return a sealed fact kept between runs, or None."""
+        kept = self._state.fact(name)
+        if not isinstance(kept, str):
+            return None
+        return msgspec.json.decode(self._vault.open(b64decode(kept), f"fact {name}"))
+
+    def keep(self, connection: sa.Connection, name: str, value: Any) -> None:
+        """Keep a small fact that names people: sealed, unlike those of the state."""
+        sealed = self._vault.seal(msgspec.json.encode(value), f"fact {name}")
+        self._state.keep(connection, name, b64encode(sealed).decode())
 
     # --- who the CRM holds -------------------------------------------------------------------
 
@@ -143,6 +158,26 @@ class People:
                 found[row.till_id] = Verdict(row.till_id, row.outcome, row.rule, detail, row.made_at)
         return found
 
+    def all_verdicts(self) -> Iterator[Verdict]:
+        """Return why every customer stands where it stands, in the order of their ids as text."""
+        last = ""
+        while True:
+            statement = sa.select(_verdict.c.till_id).where(_verdict.c.till_id > last)
+            with self._state.begin() as c:
+                ids = list(c.execute(statement.order_by(_verdict.c.till_id).limit(_PART)).scalars())
+            if not ids:
+                return
+            yield from self.verdicts(ids).values()
+            last = ids[-1]
+
+    def created_in(self, run: int) -> list[str]:
+        """Return the customers whom one run decided to create in the CRM."""
+        statement = sa.select(_verdict.c.till_id).where(
+            _verdict.c.outcome == "created", _verdict.c.run == run
+        )
+        with self._state.begin() as c:
+            return sorted(c.execute(statement).scalars(), key=lambda i: (len(i), i))
+
     def reviews(self) -> Iterator[Verdict]:
         """Return the customers that a person has to decide, in the order of their ids."""
         with self._state.begin() as c:
@@ -175,6 +210,30 @@ class People:
         ]
         if rows:
             connection.execute(_CAST, rows)
+
+    def forget_shadows(self, connection: sa.Connection, till_ids: Collection[str]) -> None:
+        """Forget what both sides agreed on: these are linked to another record now."""
+        ids = list(till_ids)
+        connection.execute(sa.delete(_shadow).where(_shadow.c.till_id.in_(ids)))
+
+    def amend(
+        self,
+        connection: sa.Connection,
+        till_id: str,
+        *,
+        till: Mapping[str, str | None],
+        crm: Mapping[str, str | None],
+    ) -> None:
+        """Move some fields of both shadows of one customer; None empties one."""
+        for side, changes in (("till", till), ("crm", crm)):
+            row = connection.execute(
+                sa.select(_shadow.c.fields).where(_shadow.c.till_id == till_id, _shadow.c.side == side)
+            ).first()
+            if row is None:
+                continue  # They have never agreed on the whole record: then some fields alone are no shadow.
+            fields = self._open(row.fields, f"shadow {till_id} {side}")
+            fields.update(changes)
+            self.cast(connection, {(till_id, side): {n: v for n, v in fields.items() if v is not None}})
 
     def _seal(self, value: Mapping[str, Any], place: str) -> bytes:
         return self._vault.seal(msgspec.json.encode(value), place)

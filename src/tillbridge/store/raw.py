@@ -153,6 +153,26 @@ class Raw:
             )
         )
 
+    def shown_before(self, kind: Kind, records: Collection[Sale | Customer]) -> dict[str, bool]:
+        """Say of each record whether it is what a poll kept of it last; absent: no poll has kept it."""
+        with self._state.begin() as c:
+            newest, _ = self._digests(c, kind, [record.id for record in records])
+        return {
+            record.id: newest[record.id] == blake2b(_encoder.encode(record), digest_size=16).digest()
+            for record in records
+            if record.id in newest
+        }
+
+    def loaded_as(self, kind: Kind, record: Sale | Customer) -> bool | None:
+        """Say whether a record is what the last first load kept of it; None: no first load has kept it."""
+        with self._state.begin() as c:
+            pages = sorted(self._pages(c, kind, [record.id]), key=lambda page: page[1])
+        for digest, _, blob in reversed(pages):
+            for held in _PAGE[kind].decode(self._open(blob, digest.decode())):
+                if held.id == record.id:
+                    return bool(held == record)
+        return None
+
     # --- looking -----------------------------------------------------------------------------
 
     def sales(self, ids: Collection[str], at: float | None = None) -> dict[str, tuple[Sale, float]]:

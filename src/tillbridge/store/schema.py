@@ -251,3 +251,130 @@ pulse = sa.Table(
     sa.Column("polled_at", sa.Float, nullable=False),
     sa.Column("interval_seconds", sa.Float, nullable=False),
 )
+
+# A create in the till that was announced before it left: the till has no key of ours to make it safe by.
+intent = sa.Table(
+    "intent",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("crm_id", sa.Text, nullable=False),  # whom the till is to know
+    sa.Column("object", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # open, done, dropped
+    sa.Column("body", sa.LargeBinary, nullable=False),  # sealed JSON: slot -> value
+    sa.Column("till_id", sa.Text),  # who it became
+    sa.Column("made_at", sa.Float, nullable=False),
+    sa.Column("run", sa.Integer),
+)
+sa.Index("intent_open", intent.c.state, intent.c.crm_id)
+
+# The people the till holds, for matching somebody of the CRM without a call a person. As `person`.
+till_person = sa.Table(
+    "till_person",
+    metadata,
+    sa.Column("till_id", sa.Text, primary_key=True),
+    sa.Column("fields", sa.LargeBinary, nullable=False),  # sealed JSON of sync.match.Person
+    sqlite_with_rowid=False,
+)
+till_person_key = sa.Table(
+    "till_person_key",
+    metadata,
+    sa.Column("key", sa.LargeBinary, primary_key=True),
+    sa.Column("till_id", sa.Text, primary_key=True),
+    sqlite_with_rowid=False,
+)
+sa.Index("till_person_key_of", till_person_key.c.till_id)
+
+# Whom of the CRM a person has to look at before the till may know them: as `verdict`, by the CRM's id.
+arrival = sa.Table(
+    "arrival",
+    metadata,
+    sa.Column("crm_id", sa.Text, primary_key=True),
+    sa.Column("object", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # review, held, problem, created, linked, left_out
+    sa.Column("reason", sa.Text),
+    sa.Column("detail", sa.LargeBinary, nullable=False),  # sealed JSON: candidates, who decided
+    sa.Column("moved_at", sa.Float, nullable=False),
+    sa.Column("run", sa.Integer),
+)
+sa.Index("arrival_state", arrival.c.state)
+
+# A field that both sides moved, while nobody has said which one counts. Sealed.
+conflict = sa.Table(
+    "conflict",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("till_id", sa.Text, nullable=False),
+    sa.Column("crm_id", sa.Text, nullable=False),
+    sa.Column("field", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # open, decided, outlived
+    sa.Column("values", sa.LargeBinary, nullable=False),  # sealed JSON: till, crm
+    sa.Column("winner", sa.Text),  # till, crm
+    sa.Column("decided_by", sa.Text),
+    sa.Column("noticed_at", sa.Float, nullable=False),
+    sa.Column("decided_at", sa.Float),
+)
+sa.Index("conflict_open", conflict.c.state, conflict.c.till_id)
+
+# What we changed in customers, field by field: who had it before, for `explain` and for `undo`. Sealed.
+change = sa.Table(
+    "change",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("run", sa.Integer),
+    sa.Column("made_at", sa.Float, nullable=False),
+    sa.Column("till_id", sa.Text, nullable=False),
+    sa.Column("crm_id", sa.Text, nullable=False),
+    sa.Column("object", sa.Text, nullable=False),
+    sa.Column("field", sa.Text, nullable=False),  # of the CRM, as the field map names it
+    sa.Column("side", sa.Text, nullable=False),  # the side that was written: till, crm
+    sa.Column("why", sa.Text, nullable=False),  # edit, blank filled, conflict, decided, undo, survivor
+    sa.Column("values", sa.LargeBinary, nullable=False),  # sealed JSON: before, after
+    sa.Column("undone_by", sa.Integer),  # the run that took it back
+)
+sa.Index("change_of", change.c.till_id)
+sa.Index("change_run", change.c.run)
+
+# What would be written, for a person to approve. Sealed: it names people.
+plan = sa.Table(
+    "plan",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("made_at", sa.Float, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # open, approved, applied, outdated
+    sa.Column("why", sa.Text, nullable=False),  # preview, or what the guard objected to
+    sa.Column("checksum", sa.Text, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("decided_by", sa.Text),
+    sa.Column("decided_at", sa.Float),
+    sa.Column("run", sa.Integer),
+)
+
+# Somebody who was erased: salted hashes of what they could be known by, so that no sync brings them back.
+tombstone = sa.Table(
+    "tombstone",
+    metadata,
+    sa.Column("hash", sa.LargeBinary, primary_key=True),
+    sa.Column("what", sa.Text, nullable=False),  # till id, crm id, e-mail, phone
+    sa.Column("erasure", sa.Text, nullable=False),  # which erasure it belongs to
+    sa.Column("made_at", sa.Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Records that are probably one person, until a person has decided and it is done. Sealed: it names people.
+dedupe_cluster = sa.Table(
+    "dedupe_cluster",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),  # the same members have the same id in every scan
+    sa.Column("state", sa.Text, nullable=False),  # open, decided, apart, by_hand, done
+    sa.Column("body", sa.LargeBinary, nullable=False),  # sealed JSON of store.dedupe.Kept
+    sa.Column("moved_at", sa.Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+dedupe_member = sa.Table(
+    "dedupe_member",
+    metadata,
+    sa.Column("member", sa.Text, primary_key=True),  # "till 17", "crm 003..."
+    sa.Column("cluster", sa.Text, primary_key=True),
+    sqlite_with_rowid=False,
+)
+sa.Index("dedupe_member_of", dedupe_member.c.cluster)

@@ -25,7 +25,10 @@ _decoder = msgspec.msgpack.Decoder(list[Sale])
 
 
 class JobRow(msgspec.Struct, frozen=True):
-    """A bulk job of a wave. `state`: opened (rows may be missing), closed (it runs), settled."""
+    """A bulk job of a wave. `state`: opened (rows may be missing), closed (it runs), unsure, settled.
+
+    unsure: closed without knowing whether its rows had arrived.
+    """
 
     wave: int
     part: str

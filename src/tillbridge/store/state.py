@@ -7,7 +7,8 @@ it before the next network call.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ from tillbridge.store.database import plain_words
 # SQLite takes 32,766 parameters; a page asks for at most some hundreds of ids at once.
 _IDS_MAX = 5_000
 
+# The kind of an alias that leads from a till's customer to the Lead they were before its conversion.
+CONVERTED = "converted lead"
+
 _BOUND_TO = {"till_account": "Lightspeed account", "crm_org": "Salesforce org"}
 
 
@@ -34,6 +38,7 @@ class Link(msgspec.Struct, frozen=True):
     crm_id: str
     object: str
     crm_parent: str | None = None
+    lead: str | None = None  # the Lead that has become this contact or account
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -132,9 +137,20 @@ _SERVED = sa.delete(_waiting).where(
     *(_waiting.c[name] == sa.bindparam(name) for name in ("kind", "till_id", "field"))
 )
 
+_DOUBT = (
+    sa.update(_record)
+    .where(_record.c.kind == sa.bindparam("of"), _among(_record.c.till_id))
+    .values(digest=None)
+)
+
 _DELETED = "its record was deleted in Salesforce; it is looked at again when the till changes it"
 _STILL_EMPTY = "landed; some lookups are empty until what they point to is in the CRM"
 _parent = _record.alias("awaited")
+_PARENT_HAS_COME = sa.and_(
+    _parent.c.kind == _waiting.c.parent_kind,
+    _parent.c.till_id == _waiting.c.parent_id,
+    _parent.c.crm_id.isnot(None),
+)
 _AWAITED = (
     sa.select(_waiting.c.sale, _waiting.c.parent_kind, _waiting.c.parent_id)
     .outerjoin(
@@ -158,16 +174,32 @@ class State:
         self._clock = clock
         self._path = path
         self.run_id: int | None = None
+        # Asked at the beginning of every transaction: raises when this process may write no more.
+        self.fence: Callable[[sa.Connection], None] | None = None
 
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
         """Open one short transaction; it commits at the end of the block."""
         with plain_words(self._path), self._engine.begin() as connection:
+            if self.fence is not None:
+                self.fence(connection)
             yield connection
 
     def close(self) -> None:
         """Let the file go."""
         self._engine.dispose()
+
+    def compact(self) -> None:
+        """Write the file anew and empty its log: no free page keeps what was deleted."""
+        with plain_words(self._path), self._engine.raw_connection() as held:
+            cursor = held.cursor()
+            try:
+                for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                    cursor.execute(statement).fetchall()
+            except sqlite3.OperationalError as error:
+                raise sa.exc.OperationalError("VACUUM", {}, error) from error
+            finally:
+                cursor.close()
 
     def now(self) -> float:
         """Return our own clock's epoch seconds: for people to read, never compared with a remote's."""
@@ -178,7 +210,11 @@ class State:
     def fact(self, name: str) -> Any:
         """Return a small fact kept between runs, or None."""
         with self.begin() as c:
-            text = c.execute(sa.select(schema.meta.c.value).where(schema.meta.c.name == name)).scalar()
+            return self.kept(c, name)
+
+    def kept(self, connection: sa.Connection, name: str) -> Any:
+        """Return a small fact as a transaction under way sees it."""
+        text = connection.execute(sa.select(schema.meta.c.value).where(schema.meta.c.name == name)).scalar()
         return None if text is None else json.loads(text)
 
     def keep(self, connection: sa.Connection, name: str, value: Any) -> None:
@@ -275,6 +311,10 @@ class State:
 
     def _links_or_new(self, connection: sa.Connection, kind: str, ids: Collection[str]) -> dict[str, Link]:
         found = self._links(connection, kind, ids)
+        if kind == "customer":
+            leads = connection.execute(_NEW_IDS, {"kind": CONVERTED, "ids": _listed(found)})
+            for till_id, lead in leads:
+                found[till_id] = msgspec.structs.replace(found[till_id], lead=lead)
         if lost := [i for i in ids if i not in found]:
             asked = {"kind": kind, "ids": _listed(lost)}
             renamed = [(old, new) for old, new in connection.execute(_NEW_IDS, asked)]
@@ -318,16 +358,74 @@ class State:
         rows = [{**msgspec.structs.asdict(s), **more} for s in standings]
         connection.exec_driver_sql(_UPSERT, [tuple(map(row.__getitem__, _UPSERT_ORDER)) for row in rows])
 
-    def repoint(self, connection: sa.Connection, old: str, new: str | None) -> None:
+    def repoint(self, connection: sa.Connection, old: str, new: Link | None) -> list[str]:
         """Point every link to a CRM record that is gone to another one, or take the links off.
 
         What was confirmed of them is forgotten, so that they are compared afresh.
+        Returns the till's customers among them.
         """
-        changes: dict[str, Any] = {"crm_id": new, "digest": None, "moved_at": self.now()}
+        whose = connection.execute(
+            sa.select(_record.c.till_id).where(_record.c.crm_id == old, _record.c.kind == "customer")
+        )
+        customers = list(whose.scalars())
+        changes: dict[str, Any] = {"crm_id": None, "digest": None, "moved_at": self.now()}
         if new is None:
             state = sa.case((_record.c.kind == "customer", "left_out"), else_="waiting")
             changes |= {"crm_parent": None, "state": state, "reason": _DELETED}
+        else:
+            changes |= {"crm_id": new.crm_id, "object": new.object}
+            if new.crm_parent is not None:
+                changes["crm_parent"] = new.crm_parent
+            if customers and self._is_taken(connection, new.crm_id):
+                # Somebody else's primary record now: this one must not write what belongs to that.
+                changes["role"] = sa.case((_record.c.kind == "customer", "second"), else_=_record.c.role)
         connection.execute(sa.update(_record).where(_record.c.crm_id == old).values(changes))
+        return customers
+
+    def _is_taken(self, connection: sa.Connection, crm_id: str) -> bool:
+        return (
+            connection.execute(
+                sa.select(_record.c.till_id)
+                .where(_record.c.crm_id == crm_id, _record.c.kind == "customer")
+                .limit(1)
+            ).first()
+            is not None
+        )
+
+    def doubt(self, connection: sa.Connection, kind: str, ids: Collection[str]) -> None:
+        """Forget what was last confirmed of these things, so that they are compared afresh."""
+        if ids:
+            connection.execute(_DOUBT, {"of": kind, "ids": _listed(ids)})
+
+    def stamps(self, kind: str, since: float) -> list[float]:
+        """Return when the things of a kind were last moved in the till, by its own stamps."""
+        statement = sa.select(_record.c.till_stamp).where(
+            _record.c.kind == kind, _record.c.till_stamp >= since
+        )
+        with self.begin() as c:
+            return list(c.execute(statement).scalars())
+
+    def to_compare(self, limit: int) -> list[str]:
+        """Return the linked customers who have to be compared afresh, and wait for nothing else."""
+        statement = (
+            sa.select(_record.c.till_id)
+            .where(
+                _record.c.kind == "customer",
+                _record.c.crm_id.isnot(None),
+                _record.c.digest.is_(None),
+                _record.c.state.in_(("settled", "conflict")),
+            )
+            .order_by(_record.c.till_id)
+            .limit(limit)
+        )
+        with self.begin() as c:
+            return list(c.execute(statement).scalars())
+
+    def count_linked(self, kind: str) -> int:
+        """Count the things of a kind that are linked."""
+        statement = sa.select(sa.func.count()).where(_record.c.kind == kind, _record.c.crm_id.isnot(None))
+        with self.begin() as c:
+            return c.execute(statement).scalar() or 0
 
     def count_states(self) -> dict[str, dict[str, int]]:
         """Count the things of each kind by state."""
@@ -349,6 +447,16 @@ class State:
         )
         with self.begin() as c:
             return list(c.execute(statement).scalars())
+
+    def refused_in(self, wave: int) -> dict[str, str]:
+        """Return the sales of which a wave had a row refused, each with the words of the first."""
+        columns = [_record.c[name] for name in ("till_id", "parent", "object", "reason")]
+        statement = sa.select(*columns).where(_record.c.wave == wave, _record.c.state == "problem")
+        found: dict[str, str] = {}
+        with self.begin() as c:
+            for row in c.execute(statement.order_by(_record.c.kind, _record.c.till_id)):
+                found.setdefault(row.parent or row.till_id, f"{row.object}: {row.reason}")
+        return found
 
     def in_state(self, kind: str, state: str, limit: int = 1_000) -> list[Known]:
         """Return things of a kind in a state, in the order of their ids."""
@@ -388,23 +496,37 @@ class State:
             connection.execute(statement, [msgspec.structs.asdict(m) for m in missing])
 
     def waiting_sales(self) -> list[str]:
-        """Return the sales whose missing parent has come meanwhile: they can be sent again, whole."""
-        parent = _record.alias()
+        """Return the sales whose missing parent has come meanwhile: they can be sent again, whole.
+
+        A sale that was refused since comes with its retry.
+        """
+        whole = _record.alias("whole")
+        known = sa.and_(whole.c.kind == "sale", whole.c.till_id == _waiting.c.sale)
         with self.begin() as c:
             rows = c.execute(
                 sa.select(_waiting.c.sale)
                 .distinct()
-                .join(
-                    parent,
-                    sa.and_(
-                        parent.c.kind == _waiting.c.parent_kind,
-                        parent.c.till_id == _waiting.c.parent_id,
-                        parent.c.crm_id.isnot(None),
-                    ),
-                )
-                .where(_waiting.c.sale.isnot(None))
+                .join(_parent, _PARENT_HAS_COME)
+                .outerjoin(whole, known)
+                .where(_waiting.c.sale.isnot(None), sa.func.coalesce(whole.c.state, "") != "problem")
             )
             return [row.sale for row in rows]
+
+    def waiting_things(self, limit: int) -> list[tuple[str, str]]:
+        """Return what is no part of a sale and can be sent again, as (kind, id): its parent has come."""
+        own = _record.alias("own")
+        known = sa.and_(own.c.kind == _waiting.c.kind, own.c.till_id == _waiting.c.till_id)
+        with self.begin() as c:
+            rows = c.execute(
+                sa.select(_waiting.c.kind, _waiting.c.till_id)
+                .distinct()
+                .join(_parent, _PARENT_HAS_COME)
+                .outerjoin(own, known)
+                .where(_waiting.c.sale.is_(None), sa.func.coalesce(own.c.state, "") != "problem")
+                .order_by(_waiting.c.kind, _waiting.c.till_id)
+                .limit(limit)
+            )
+            return [(row.kind, row.till_id) for row in rows]
 
     def missing_for(self, sales: Collection[str]) -> dict[str, list[str]]:
         """Return, for each of these sales, what it and its lines wait for, as "kind id".
@@ -433,19 +555,32 @@ class State:
             .values(state="waiting", reason=_STILL_EMPTY, moved_at=self.now())
         )
 
-    def fillable(self, limit: int) -> list[tuple[Missing, str, str, str]]:
-        """Return lookups to a sale or line that came meanwhile: (what, object, own id, parent's id)."""
+    def fillable(self, limit: int, after: Missing | None = None) -> list[tuple[Missing, str, str, str]]:
+        """Return lookups to a sale or line that came meanwhile: (what, object, own id, parent's id).
+
+        They come in one order, from behind `after` on. Those of a row that was
+        refused go with its retry.
+        """
         own, line, sale = _record.alias("own"), _record.alias("line"), _record.alias("whole")
         columns = [_waiting.c[name] for name in Missing.__struct_fields__]
+        place = [_waiting.c[name] for name in ("kind", "till_id", "field")]
         answer = sa.case((_waiting.c.kind == "sale", sale.c.crm_id), else_=line.c.crm_id)
         statement = (
             sa.select(*columns, own.c.object, own.c.crm_id, answer)
             .join(own, sa.and_(own.c.kind == _waiting.c.kind, own.c.till_id == _waiting.c.till_id))
             .join(line, sa.and_(line.c.kind == "line", line.c.till_id == _waiting.c.parent_id))
             .join(sale, sa.and_(sale.c.kind == "sale", sale.c.till_id == line.c.parent))
-            .where(_waiting.c.parent_kind == "line", own.c.crm_id.isnot(None), answer.isnot(None))
+            .where(
+                _waiting.c.parent_kind == "line",
+                own.c.crm_id.isnot(None),
+                answer.isnot(None),
+                own.c.state != "problem",
+            )
+            .order_by(*place)
             .limit(limit)
         )
+        if after is not None:
+            statement = statement.where(sa.tuple_(*place) > sa.tuple_(after.kind, after.till_id, after.field))
         with self.begin() as c:
             return [(Missing(*row[:6]), row[6], row[7], row[8]) for row in c.execute(statement)]
 

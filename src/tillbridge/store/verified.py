@@ -59,16 +59,20 @@ _MARK = (
     .where(_record.c.kind == sa.bindparam("of"), _among(_record.c.till_id))
     .values(verified_at=sa.bindparam("now"))
 )
-_FORGET_DIGEST = (
+_FORGET_STAMP = (
     sa.update(_record)
     .where(_record.c.kind == sa.bindparam("of"), _among(_record.c.till_id))
-    .values(digest=None)
+    .values(till_stamp=None)
 )
 _UNLINK = (
     sa.update(_record)
     .where(_record.c.kind == sa.bindparam("of"), _among(_record.c.till_id))
     .values(digest=None, crm_id=None)
 )
+
+
+# The kind of an alias that leads from a CRM record to the one that it was merged into, or became.
+MERGED_CRM = "crm record"
 
 
 class Verified:
@@ -113,15 +117,17 @@ class Verified:
 
     # --- what the CRM turned out not to hold -----------------------------------------------------
 
-    def doubt(self, connection: sa.Connection, kind: str, ids: Collection[str]) -> None:
-        """Forget what the CRM last confirmed of these things: they are sent again."""
-        if ids:
-            connection.execute(_FORGET_DIGEST, {"of": kind, "ids": json.dumps(list(ids))})
-
     def unlink(self, connection: sa.Connection, kind: str, ids: Collection[str]) -> None:
         """Forget where these things are in the CRM: they are gone from there, and are created again."""
         if ids:
             connection.execute(_UNLINK, {"of": kind, "ids": json.dumps(list(ids))})
+
+    # --- reviews -------------------------------------------------------------------------------
+
+    def decide_anew(self, connection: sa.Connection, kind: str, ids: Collection[str]) -> None:
+        """Have things that nobody could decide about decided again, though the till shows them as before."""
+        if ids:
+            connection.execute(_FORGET_STAMP, {"of": kind, "ids": json.dumps(list(ids))})
 
     # --- merges --------------------------------------------------------------------------------
 

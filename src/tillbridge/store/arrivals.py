@@ -1,0 +1,290 @@
+"""Whom of the CRM the till is to know: who waits, what was announced, and whom the till holds already.
+
+The till has no key of ours that would make a second create harmless. So a
+create is announced here, durably, before it leaves (an intent); after a lost
+answer the till is asked before anything is tried again. Names people: sealed,
+and found by blinded keys only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from tillbridge.secrets import Vault
+from tillbridge.store import schema
+from tillbridge.store.state import State
+from tillbridge.sync.match import Person
+
+_arrival = schema.arrival
+_intent = schema.intent
+_person = schema.till_person
+_key = schema.till_person_key
+_record = schema.record
+_PART = 500
+
+WAITING = "waiting"  # wanted, and not looked at yet
+OPEN, DONE, DROPPED = "open", "done", "dropped"
+
+
+# Written by the hundred thousand on a first load, so as text with places.
+_TAKE_IN = "INSERT OR REPLACE INTO till_person (till_id, fields) VALUES (?, ?)"
+_ADD_KEYS = "INSERT OR IGNORE INTO till_person_key (key, till_id) VALUES (?, ?)"
+_person_decoder = msgspec.json.Decoder(Person)
+
+
+def _among(column: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Say that a column is one of the ids bound as `ids`, which is JSON."""
+    each = sa.func.json_each(sa.bindparam("ids")).table_valued("value")
+    return column.in_(sa.select(each.c.value))
+
+
+def _listed(ids: Collection[str]) -> str:
+    return msgspec.json.encode(list(ids)).decode()
+
+
+_DROP_PEOPLE = sa.delete(_person).where(_among(_person.c.till_id))
+_DROP_KEYS = sa.delete(_key).where(_among(_key.c.till_id))
+
+
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody of the CRM on the way into the till, and where they stand."""
+
+    crm_id: str
+    object: str
+    state: str  # waiting, review, held, problem, created, linked, left_out
+    reason: str | None
+    detail: dict[str, Any]
+    moved_at: float = 0.0
+
+
+class Intent(msgspec.Struct, frozen=True, kw_only=True):
+    """A create in the till that was announced: its slots as JSON has them, and the till's clock before it."""
+
+    id: int
+    crm_id: str
+    object: str
+    slots: dict[str, Any]
+    till_time: str | None
+    made_at: float
+
+
+class Arrivals:
+    """People on their way into the till, of one connection."""
+
+    def __init__(self, state: State, vault: Vault) -> None:
+        self._state = state
+        self._vault = vault
+
+    # --- who is on the way -----------------------------------------------------------------------
+
+    def want(self, connection: sa.Connection, people: Iterable[tuple[str, str]]) -> None:
+        """Let people, given as (CRM id, object), wait to be looked at, unless they stand somewhere."""
+        rows = [
+            {
+                "crm_id": crm_id,
+                "object": object_name,
+                "state": WAITING,
+                "detail": self._seal({}, f"arrival {crm_id}"),
+                "moved_at": self._state.now(),
+                "run": self._state.run_id,
+            }
+            for crm_id, object_name in people
+        ]
+        if rows:
+            statement = insert(_arrival).on_conflict_do_nothing()
+            connection.execute(statement, rows)
+
+    def settle(self, connection: sa.Connection, arrival: Arrival) -> None:
+        """Write where somebody stands now."""
+        values = {
+            "crm_id": arrival.crm_id,
+            "object": arrival.object,
+            "state": arrival.state,
+            "reason": arrival.reason,
+            "detail": self._seal(arrival.detail, f"arrival {arrival.crm_id}"),
+            "moved_at": self._state.now(),
+            "run": self._state.run_id,
+        }
+        statement = insert(_arrival).values(values)
+        changes = {name: value for name, value in values.items() if name != "crm_id"}
+        connection.execute(statement.on_conflict_do_update(index_elements=["crm_id"], set_=changes))
+
+    def in_state(self, state: str, limit: int = 1_000) -> list[Arrival]:
+        """Return who stands so, the longest waiting first."""
+        statement = (
+            sa.select(_arrival)
+            .where(_arrival.c.state == state)
+            .order_by(_arrival.c.moved_at, _arrival.c.crm_id)
+            .limit(limit)
+        )
+        with self._state.begin() as c:
+            return [self._read(row) for row in c.execute(statement)]
+
+    def get(self, crm_ids: Collection[str]) -> dict[str, Arrival]:
+        """Return where these people stand."""
+        found: dict[str, Arrival] = {}
+        with self._state.begin() as c:
+            for part in _parts(crm_ids):
+                for row in c.execute(sa.select(_arrival).where(_arrival.c.crm_id.in_(part))):
+                    found[row.crm_id] = self._read(row)
+        return found
+
+    def _read(self, row: Any) -> Arrival:
+        return Arrival(
+            crm_id=row.crm_id,
+            object=row.object,
+            state=row.state,
+            reason=row.reason,
+            detail=self._open(row.detail, f"arrival {row.crm_id}"),
+            moved_at=row.moved_at,
+        )
+
+    # --- what was announced ------------------------------------------------------------------------
+
+    def announce(
+        self,
+        connection: sa.Connection,
+        crm_id: str,
+        object_name: str,
+        slots: Mapping[str, Any],
+        till_time: str | None,
+    ) -> int:
+        """Write down a create before it leaves; return the intent's number."""
+        body = {"slots": dict(slots), "till_time": till_time}
+        done = connection.execute(
+            sa.insert(_intent).values(
+                crm_id=crm_id,
+                object=object_name,
+                state=OPEN,
+                body=self._seal(body, f"intent {crm_id}"),
+                made_at=self._state.now(),
+                run=self._state.run_id,
+            )
+        )
+        assert done.inserted_primary_key is not None
+        return int(done.inserted_primary_key[0])
+
+    def conclude(
+        self, connection: sa.Connection, intent_id: int, state: str, till_id: str | None = None
+    ) -> None:
+        """Write down what became of an intent: done, with whom it created, or dropped."""
+        connection.execute(
+            sa.update(_intent).where(_intent.c.id == intent_id).values(state=state, till_id=till_id)
+        )
+
+    def open_intents(self) -> list[Intent]:
+        """Return the creates whose outcome is not known, oldest first."""
+        with self._state.begin() as c:
+            rows = c.execute(sa.select(_intent).where(_intent.c.state == OPEN).order_by(_intent.c.id)).all()
+        found = []
+        for row in rows:
+            body = self._open(row.body, f"intent {row.crm_id}")
+            found.append(
+                Intent(
+                    id=row.id,
+                    crm_id=row.crm_id,
+                    object=row.object,
+                    slots=body["slots"],
+                    till_time=body["till_time"],
+                    made_at=row.made_at,
+                )
+            )
+        return found
+
+    def created_in(self, run: int) -> list[str]:
+        """Return the customers whom one run created in the till."""
+        statement = sa.select(_intent.c.till_id).where(_intent.c.state == DONE, _intent.c.run == run)
+        with self._state.begin() as c:
+            return sorted(filter(None, c.execute(statement).scalars()), key=lambda i: (len(i), i))
+
+    # --- whom the till holds ------------------------------------------------------------------------
+
+    def index(self, connection: sa.Connection, people: Iterable[tuple[Person, Collection[str]]]) -> None:
+        """Take in the till's people, each with the keys they may be found by."""
+        newest = {person.id: (person, keys) for person, keys in people}
+        if not newest:
+            return
+        rows = [
+            (i, self._vault.seal(msgspec.json.encode(person), f"till person {i}"))
+            for i, (person, _) in newest.items()
+        ]
+        keyed = [(self._vault.blind(k), i) for i, (_, keys) in newest.items() for k in keys]
+        connection.exec_driver_sql(_TAKE_IN, rows)
+        connection.execute(_DROP_KEYS, {"ids": _listed(newest)})
+        if keyed:
+            connection.exec_driver_sql(_ADD_KEYS, keyed)
+
+    def forget(self, connection: sa.Connection, till_ids: Collection[str]) -> None:
+        """Take customers out of the index: nobody of the CRM is to be found in them any more."""
+        if till_ids:
+            connection.execute(_DROP_PEOPLE, {"ids": _listed(till_ids)})
+            connection.execute(_DROP_KEYS, {"ids": _listed(till_ids)})
+
+    def everybody(self, size: int) -> Iterator[list[Person]]:
+        """Return all the till's people, the oldest id first, so many at a time."""
+        order = (sa.func.length(_person.c.till_id), _person.c.till_id)
+        last: tuple[int, str] = (0, "")
+        while True:
+            statement = sa.select(_person).where(sa.tuple_(*order) > sa.tuple_(*map(sa.literal, last)))
+            with self._state.begin() as c:
+                people = [self._read_person(row) for row in c.execute(statement.order_by(*order).limit(size))]
+            if not people:
+                return
+            yield people
+            last = (len(people[-1].id), people[-1].id)
+
+    def sharing(self, keys: Collection[str]) -> dict[str, list[Person]]:
+        """Return the till's people who hold each of these keys."""
+        plain = {self._vault.blind(k): k for k in keys}
+        held: dict[str, list[str]] = {}
+        with self._state.begin() as c:
+            for part in _parts(plain):
+                for key, till_id in c.execute(
+                    sa.select(_key.c.key, _key.c.till_id).where(_key.c.key.in_(part))
+                ):
+                    held.setdefault(plain[key], []).append(till_id)
+        people = self.people({i for ids in held.values() for i in ids})
+        return {key: [people[i] for i in sorted(ids) if i in people] for key, ids in held.items()}
+
+    def count_people(self) -> int:
+        """Count the till's people in the index."""
+        with self._state.begin() as c:
+            return c.execute(sa.select(sa.func.count()).select_from(_person)).scalar() or 0
+
+    def holders(self, keys: Collection[str]) -> list[Person]:
+        """Return the till's people who share one of these keys, in the order of their ids."""
+        blinded = [self._vault.blind(k) for k in keys]
+        ids: set[str] = set()
+        with self._state.begin() as c:
+            for part in _parts(blinded):
+                ids.update(c.execute(sa.select(_key.c.till_id).where(_key.c.key.in_(part))).scalars())
+        return [person for _, person in sorted(self.people(ids).items())]
+
+    def people(self, till_ids: Collection[str]) -> dict[str, Person]:
+        """Return what the till last showed of these people, as matching looks at it."""
+        found: dict[str, Person] = {}
+        with self._state.begin() as c:
+            for part in _parts(till_ids):
+                for row in c.execute(sa.select(_person).where(_person.c.till_id.in_(part))):
+                    found[row.till_id] = self._read_person(row)
+        return found
+
+    def _read_person(self, row: Any) -> Person:
+        return _person_decoder.decode(self._vault.open(row.fields, f"till person {row.till_id}"))
+
+    def _seal(self, value: Mapping[str, Any], place: str) -> bytes:
+        return self._vault.seal(msgspec.json.encode(value), place)
+
+    def _open(self, blob: bytes, place: str) -> dict[str, Any]:
+        opened: dict[str, Any] = msgspec.json.decode(self._vault.open(blob, place))
+        return opened
+
+
+def _parts(ids: Collection[Any]) -> Iterable[Sequence[Any]]:
+    items = list(ids)
+    return (items[start : start + _PART] for start in range(0, len(items), _PART))
