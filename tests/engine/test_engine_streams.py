@@ -14,7 +14,7 @@ MINUTE = timedelta(minutes=1)
 class Listing:
     """A till that answers with these pages, each (rows, newest stamp); `asked` keeps the questions."""
 
-    def __init__(self, *pages, server_time=NOON + timedelta(days=3)):
+    def __init__(self, *pages, server_time=NOON + timedelta(hours=1)):
         self._pages = pages
         self._server_time = server_time
         self.asked = []
@@ -73,6 +73,47 @@ def test_a_long_catch_up_stops_in_the_middle_and_goes_on_there(home):
     since = NOON - timedelta(days=1) - OVERLAP
     assert [Query(since=since), Query(since=since, resume="2")] == listing.asked
     assert Position(since=NOON) == parse(second.then), "the newest of all its pages"
+
+
+def test_a_row_stamped_in_the_future_is_taken_and_hides_nothing(home):
+    """Somebody's register says next year; the till's own time of the answer does not."""
+    listing = Listing((["a", "from next year"], NOON + timedelta(days=365)), server_time=NOON)
+    taken = take(home.state, "sales", listing)
+    assert (["a", "from next year"], Position(since=NOON)) == (taken.rows, parse(taken.then))
+    move(home, taken)
+
+    listing = Listing((["b"], NOON + timedelta(days=365)), server_time=NOON + MINUTE)
+    taken = take(home.state, "sales", listing)
+    assert [Query(since=NOON - OVERLAP)] == listing.asked
+    assert Position(since=NOON + MINUTE) == parse(taken.then)
+
+
+def test_a_long_catch_up_does_not_end_in_the_future_either(home):
+    pages = (["a"], NOON + timedelta(days=365)), (["b"], NOON - MINUTE)
+    move(home, take(home.state, "sales", Listing(*pages, server_time=NOON), pages_max=1))
+    taken = take(home.state, "sales", Listing(*pages, server_time=NOON))
+    assert Position(since=NOON) == parse(taken.then)
+
+
+def test_what_was_stamped_since_a_clock_was_set_back_is_read(home):
+    """The till's clock was an hour fast; it is right again now, half an hour after our last look."""
+    move(home, take(home.state, "sales", Listing((["a"], NOON), server_time=NOON)))
+    home.clock.sleep(30 * 60)
+    right = NOON - timedelta(minutes=30)
+    listing = Listing((["b"], right), server_time=right)
+    taken = take(home.state, "sales", listing)
+
+    looked_at = NOON - timedelta(minutes=60)
+    assert [Query(since=NOON - OVERLAP), Query(since=looked_at - OVERLAP)] == listing.asked
+    assert (["b"], Position(since=right)) == (taken.rows, parse(taken.then))
+
+
+def test_a_clock_of_ours_that_was_set_right_does_not_have_everything_read_again(home):
+    move(home, take(home.state, "sales", Listing((["a"], NOON), server_time=NOON)))
+    home.clock.sleep(20 * 365 * 86_400)
+    listing = Listing(([], None), server_time=NOON + MINUTE)
+    take(home.state, "sales", listing)
+    assert Query(since=NOON + MINUTE - timedelta(days=31) - OVERLAP) == listing.asked[-1]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from typing import TypeVar
 
 from tillbridge.engine.catalog import directory_rows, load_products, stock_rows
 from tillbridge.engine.connection import Connection
-from tillbridge.engine.customers import load_customers, read_people
+from tillbridge.engine.customers import load_customers
+from tillbridge.engine.people import expect_crowd, read_people
 from tillbridge.engine.preflight import refresh_directory
 from tillbridge.engine.sales import plan_sales
 from tillbridge.engine.streams import CUSTOMERS, PRODUCTS, SALES, STOCK, VOIDS
@@ -89,6 +90,7 @@ def _load_customers(connection: Connection) -> Counter[str]:
         with connection.state.begin() as c:
             connection.raw.keep_page(c, "customer", customers)
         counts.update(load_customers(connection, customers))
+    expect_crowd(connection)
     return counts
 
 
@@ -122,6 +124,7 @@ def _load_sales(connection: Connection) -> Counter[str]:
             if staged >= WAVE_SALES_MAX:
                 counts.update(Wave(connection, wave, history=True).load())
                 wave, staged = spool.current()
+            connection.give_way()
     bar.close()
     if staged:
         counts.update(Wave(connection, wave, history=True).load())
@@ -154,6 +157,7 @@ def _batches(
             yield batch
             with connection.state.begin() as c:
                 connection.state.move_cursor(c, stream, page.next or _DONE)
+            connection.give_way()
             batch = []
     bar.close()
 

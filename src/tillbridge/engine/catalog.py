@@ -265,13 +265,11 @@ def stock_rows(connection: Connection, stock: Iterable[Stock]) -> list[Row]:
     newest = {(level.product_id, level.store_id): level for level in stock}
     levels = [level for level in newest.values() if level.store_id in connection.around.stores]
     linked = connection.state.links("product", {level.product_id for level in levels})
-    return [
-        _row(
-            connection,
-            "stock",
-            f"{level.product_id}-{level.store_id}",
-            stock_facts(level, connection.around.store_code(level.store_id)),
-        )
-        for level in levels
-        if level.product_id in linked
-    ]
+    return [_stock_row(connection, level) for level in levels if level.product_id in linked]
+
+
+def _stock_row(connection: Connection, level: Stock) -> Row:
+    facts = stock_facts(level, connection.around.store_code(level.store_id))
+    row = _row(connection, "stock", f"{level.product_id}-{level.store_id}", facts)
+    row.till_stamp = level.changed_at.timestamp() if level.changed_at else None
+    return row

@@ -29,14 +29,18 @@ import msgspec
 from tillbridge.engine import mapbook
 from tillbridge.engine.connection import Connection
 from tillbridge.engine.content import Held, Shape, Wanted, held_of, held_on, shapes, wanted
+from tillbridge.engine.mapping import mapped
+from tillbridge.engine.rows import Given
 from tillbridge.engine.sales import Part, stamp, why_left_out
 from tillbridge.engine.streams import SALES, parse
 from tillbridge.engine.sync import force
 from tillbridge.model.answers import CrmTotals
 from tillbridge.model.reading import Query
 from tillbridge.model.records import Kind, Sale, SaleState
-from tillbridge.model.sale import SaleFacts, sale_facts
+from tillbridge.model.sale import PaymentFacts, SaleFacts, sale_facts
+from tillbridge.model.times import business_date
 from tillbridge.store.certificates import Certificates
+from tillbridge.store.days import Days, StoreDay
 from tillbridge.store.state import Known
 from tillbridge.store.verified import Missed, Verified
 from tillbridge.sync.certify import (
@@ -52,10 +56,12 @@ from tillbridge.sync.certify import (
     compare,
     content_hash,
     explain,
+    plain,
     reason_of,
     receipt_of,
     unlike,
 )
+from tillbridge.sync.remedies import read
 
 # An aggregate query answers at most 2,000 groups. A store's day has seldom more than eight (by type and
 # status, or by tender), so half of them leave room to spare; where they do not, the range is halved.
@@ -65,6 +71,12 @@ _GROUPS_A_DAY = 8
 # A store's business day may begin and end on other UTC days: zones reach from -12 to +14 hours.
 _ZONES = timedelta(hours=38)
 _ONE_DAY = timedelta(days=1)
+
+# A business day is proven so long after its end: registers that were offline send late.
+_SETTLED_AFTER = timedelta(hours=1)
+
+# A machine that was off catches up with so many days before yesterday.
+_CAUGHT_UP = timedelta(days=6)
 
 # Content is compared so many sales at a time: some 30 MB of figures and hashes.
 _WINDOW_SALES = 25_000
@@ -88,8 +100,8 @@ _FIELDS = (
 )
 _PAID = ("Tender__c", "Amount__c")
 
-# These are only listed: we delete nothing, and what takes no part is not written.
-_LEFT_ALONE = frozenset({"extra", "left out"})
+# These are only listed: we delete nothing, what takes no part is not written, and people have the last word.
+_LEFT_ALONE = frozenset({"extra", "left out", "edited"})
 
 Looks = Mapping[Part, Shape]
 Span = tuple[date, date, int]  # first and last day that the CRM holds, and how many sales
@@ -116,9 +128,51 @@ class Certificate(msgspec.Struct, frozen=True):
         return not self.differences and not self.receipts
 
 
-def daily(connection: Connection, day: date) -> Certificate:
-    """Certify one business day, sums and content. A job runs this for yesterday."""
-    return certify(connection, day, day)
+def daily(connection: Connection, day: date, stores: Collection[str] | None = None) -> Certificate:
+    """Certify one business day, sums and content, of these stores (by code) or of all."""
+    return certify(connection, day, day, stores=stores)
+
+
+def due(connection: Connection) -> dict[date, list[str]]:
+    """Return which business days are over and not yet proven: by day, oldest first, the codes of stores."""
+    if connection.state.cursor("backfill sales") not in {None, "done"}:
+        return {}  # While history is being loaded, what is not there yet is no difference.
+    around, proven = connection.around, Days(connection.state).proven()
+    now = connection.clock.now() - _SETTLED_AFTER
+    days: dict[date, list[str]] = {}
+    for store in around.stores.values():
+        code = around.store_code(store.id)
+        last = business_date(now, store.time_zone, connection.settings.day_starts_at) - _ONE_DAY
+        first = max(proven.get(code, last - _ONE_DAY) + _ONE_DAY, last - _CAUGHT_UP)
+        for number in range((last - first).days + 1):
+            days.setdefault(first + timedelta(days=number), []).append(code)
+    return {day: sorted(days[day]) for day in sorted(days)}
+
+
+def prove(connection: Connection, day: date, stores: Collection[str]) -> Certificate:
+    """Certify a day that is due, and remember that it was."""
+    certificate = daily(connection, day, stores)
+    Days(connection.state).note_proof(stores, day, _store_days(connection, certificate))
+    return certificate
+
+
+def _store_days(connection: Connection, certificate: Certificate) -> dict[str, StoreDay]:
+    """Return what of a day's certificate differs, by store."""
+    figures = Counter(d.cell.store_code for d in certificate.differences)
+    reasons: dict[str, Counter[str]] = {}
+    for receipt in certificate.receipts:
+        reasons.setdefault(receipt.cell.store_code, Counter())[receipt.reason or receipt.what] += 1
+    return {
+        store: StoreDay(
+            store=store,
+            day=str(certificate.first),
+            certificate=certificate.id or 0,
+            figures=figures[store],
+            reasons=dict(reasons.get(store, {})),
+            found_at=connection.state.now(),
+        )
+        for store in figures.keys() | reasons.keys()
+    }
 
 
 def certify(
@@ -127,9 +181,11 @@ def certify(
     last: date | None = None,
     *,
     content: bool | None = None,
+    stores: Collection[str] | None = None,
 ) -> Certificate:
     """Compare the business days from `first` to `last`, both included; None: all there is. Keep the result.
 
+    `stores`: only those, by code; None: all.
     `content` None: of a single day everything is compared, of more than one day sums.
     """
     if content is None:
@@ -138,20 +194,25 @@ def certify(
     span = _span(connection, first, last)
     bar = connection.progress.bar("Sales read again from the till")
     ours: dict[Cell, Totals] = {}
+    called: dict[str, str] = {}
     suspects: list[str] = []
     if content:
         for window in _windows(first, last, span):
-            suspects += _compare_content(connection, looks, window, ours, bar.advance)
+            suspects += _compare_content(connection, looks, window, ours, called, bar.advance)
     else:
         for page in _till_pages(connection, first, last, bar.advance):
-            _add(ours, (_receipt(connection, facts) for _, facts in page))
+            _take_in(connection, page, ours, called)
     bar.close()
     theirs = _crm_totals(connection, span, first, last)
+    # What a store's receipts are called in the CRM may be another code, or several.
+    names = None if stores is None else {*stores, *(name for name, code in called.items() if code in stores)}
+    if names is not None:
+        ours, theirs = ({c: t for c, t in side.items() if c.store_code in names} for side in (ours, theirs))
     differences = compare(ours, theirs)
     if differences and not content:
         days = sorted({difference.cell.business_date for difference in differences})
         for run in _runs(days):
-            suspects += _compare_content(connection, looks, run, {}, lambda _: None)
+            suspects += _compare_content(connection, looks, run, {}, called, lambda _: None)
     receipts = list(_explained(connection, looks, list(dict.fromkeys(suspects))))
     days = sorted({cell.business_date for cell in ours.keys() | theirs.keys()})
     certificate = Certificate(
@@ -160,10 +221,13 @@ def certify(
         ours,
         theirs,
         differences,
-        sorted(receipts, key=lambda receipt: (receipt.cell, len(receipt.key), receipt.key)),
+        sorted(
+            (r for r in receipts if names is None or r.cell.store_code in names),
+            key=lambda receipt: (receipt.cell, len(receipt.key), receipt.key),
+        ),
         content,
     )
-    return _keep(connection, certificate)
+    return _keep(connection, certificate, stores)
 
 
 def repair(connection: Connection, certificate: Certificate) -> Counter[str]:
@@ -281,11 +345,16 @@ def _cell(row: Mapping[str, Any]) -> Cell:
     return Cell(row["store"], date.fromisoformat(row["day"]), row["currency"])
 
 
-def _keep(connection: Connection, certificate: Certificate) -> Certificate:
+def _keep(connection: Connection, certificate: Certificate, stores: Collection[str] | None) -> Certificate:
     body = document(certificate)
     count = len(certificate.differences) + len(certificate.receipts)
     number = Certificates(connection.state).add(certificate.first, certificate.last, count, body)
-    return msgspec.structs.replace(certificate, id=number)
+    made = msgspec.structs.replace(certificate, id=number)
+    if made.first is not None and made.first == made.last and made.content:
+        around = connection.around
+        codes = stores or {around.store_code(store.id) for store in around.stores.values()}
+        Days(connection.state).note_again(codes, made.first, _store_days(connection, made))
+    return made
 
 
 # --- the till ------------------------------------------------------------------------------------
@@ -322,13 +391,58 @@ def _midnight(day: date) -> datetime:
 
 
 def _receipt(connection: Connection, facts: SaleFacts) -> Receipt:
-    return receipt_of(facts, connection.maps["sale"].key_of(facts))
+    """Bring a sale of the till into figures, under the names that the map and people's decisions give them.
+
+    Sums are the till's own: a map that alters money is a difference.
+    """
+    store = _named_as(connection, "sale", "Store_Code__c", facts, facts.store_code)
+    paid = [(_named_as(connection, "payment", "Tender__c", p, p.tender), p.amount) for p in facts.payments]
+    return receipt_of(facts, connection.maps["sale"].key_of(facts), store_code=store, payments=paid)
 
 
-def _add(cells: dict[Cell, Totals], receipts: Iterator[Receipt]) -> None:
-    for receipt in receipts:
-        before = cells.get(receipt.cell)
-        cells[receipt.cell] = receipt.totals if before is None else before + receipt.totals
+def _take_in(
+    connection: Connection,
+    page: Sequence[tuple[Sale, SaleFacts]],
+    cells: dict[Cell, Totals],
+    called: dict[str, str],
+) -> dict[str, Receipt]:
+    """Add a page's sales up and return them by id; note in `called` which store is meant by each code."""
+    receipts = {}
+    for sale, facts in page:
+        receipt = receipts[sale.id] = _receipt(connection, facts)
+        _add(cells, receipt.cell, msgspec.structs.replace(receipt.totals, payments={}))
+        called[receipt.cell.store_code] = facts.store_code
+        for payment in facts.payments:
+            # A payment says by itself where it belongs, and Salesforce adds up by that.
+            store = _named_as(connection, "payment", "Store_Code__c", payment, payment.store_code)
+            tender = _named_as(connection, "payment", "Tender__c", payment, payment.tender)
+            cell = msgspec.structs.replace(receipt.cell, store_code=store)
+            _add(cells, cell, Totals(payments={tender: payment.amount}))
+            called[store] = facts.store_code
+    return receipts
+
+
+def _named_as(
+    connection: Connection, part: Part, field: str, facts: SaleFacts | PaymentFacts, plain: str
+) -> str:
+    """Return what a store or tender is called where the CRM adds up by it."""
+    table, decided = connection.maps[part], connection.journal.decided()
+    if (
+        field not in table.overridden
+        and table.object not in decided.remedies
+        and (part, facts.id) not in decided.edits
+    ):
+        return plain
+    payload, _ = mapped(connection, part, facts)
+    if field not in payload:
+        return plain
+    value = payload[field]
+    return str((value.value if isinstance(value, Given) else value) or "")
+
+
+def _add(cells: dict[Cell, Totals], cell: Cell, totals: Totals) -> None:
+    before = cells.get(cell)
+    cells[cell] = totals if before is None else before + totals
 
 
 # --- sums in the CRM -----------------------------------------------------------------------------
@@ -420,14 +534,14 @@ def _compare_content(
     looks: Looks,
     window: Window,
     cells: dict[Cell, Totals],
+    called: dict[str, str],
     seen: Callable[[int], None],
 ) -> list[str]:
     """Compare every receipt of some days by its hash; add the till's sums to `cells`; return who differs."""
     ours: dict[str, Receipt] = {}
     content: Counter[str] = Counter()
     for page in _till_pages(connection, *window, seen):
-        receipts = {sale.id: _receipt(connection, facts) for sale, facts in page}
-        _add(cells, iter(receipts.values()))
+        receipts = _take_in(connection, page, cells, called)
         ours.update((receipt.key, receipt) for receipt in receipts.values())
         for sale, rows in wanted(connection, [sale for sale, _ in page], looks).items():
             content[receipts[sale].key] += sum(content_hash(row.key, row.fields) for row in rows)
@@ -549,8 +663,10 @@ def _judged(connection: Connection, looks: Looks, key: str, known: _Known) -> Re
     mine = _receipt(connection, sale_facts(sale, connection.around)) if sale and left_out is None else None
     yours = _shown(header, [row for row in live.values() if row.part == "payment"]) if header else None
     want = known.wanted.get(till_id, [])
-    fields = _unlike(looks, want, live) if mine and yours else []
+    every = _unlike(looks, want, live) if mine and yours else []
     found = explain([mine] if mine else [], [yours] if yours else [])
+    by_hand = _by_hand(connection, looks, want) if yours and (every or found) else {}
+    fields = [f for f in every if f.crm is None or f.crm != by_hand.get((f.row, f.name))]
     if not found and (not fields or mine is None):
         return None
     shown = found[0] if found else ReceiptDifference(key, mine.cell, "content differs")  # type: ignore[union-attr]  # there is none only when fields differ
@@ -574,13 +690,19 @@ def _judged(connection: Connection, looks: Looks, key: str, known: _Known) -> Re
             for row, at in zip(want, before, strict=True)
         ),
         map_moved=_map_moved(connection, known, till_id),
+        by_hand=bool(by_hand) and not fields,
         by_others=any(_by_others(live.get(field.row), known.us) for field in fields),
         lookups=lookups,
         lines=len(sale.lines) if sale else 0,
         fields=tuple(fields),
     )
     reason, note = reason_of(evidence)
-    names = tuple(_name(field, key) for field in fields)
+    told = (
+        fields
+        or every
+        or [FieldDifference(row, name, "", None, value) for (row, name), value in by_hand.items()]
+    )
+    names = tuple(_name(field, key) for field in told)
     missed = reason == "late" and evidence.feed_passed
     return msgspec.structs.replace(shown, reason=reason, note=note, fields=names, missed=missed)
 
@@ -597,6 +719,20 @@ def _unlike(looks: Looks, want: Sequence[Wanted], live: Mapping[str, Held]) -> l
         # A row that the till has given up stays at 0, and may be unknown to us since.
         if held.key not in expected and not _at_zero(held, types[held.part]):
             found += unlike(held.key, None, held.fields, types[held.part])
+    return found
+
+
+def _by_hand(connection: Connection, looks: Looks, want: Sequence[Wanted]) -> dict[tuple[str, str], str]:
+    """Return what people have set for the rows of a receipt, spelled alike, by row and field."""
+    found: dict[tuple[str, str], str] = {}
+    for part, shape in looks.items():
+        rows = {row.till_id: row for row in want if row.part == part}
+        for till_id, fields in connection.journal.set_by_hand(part, rows).items():
+            for name in sorted(fields.keys() & shape.fields.keys()):
+                facts = shape.fields[name]
+                value = plain(read(fields[name], facts), facts)
+                if value == rows[till_id].fields[name]:  # Else the till has said something else since.
+                    found[rows[till_id].key, name] = value
     return found
 
 

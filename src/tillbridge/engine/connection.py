@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, time
 from decimal import Decimal
@@ -14,13 +14,19 @@ from tillbridge.model.clock import Clock
 from tillbridge.model.reading import TillAccount
 from tillbridge.model.sale import Surroundings
 from tillbridge.model.writing import ObjectFacts
+from tillbridge.store.arrivals import Arrivals
+from tillbridge.store.changes import Changes
 from tillbridge.store.journal import Journal
 from tillbridge.store.people import People
+from tillbridge.store.plans import Plans
 from tillbridge.store.raw import Raw
 from tillbridge.store.spool import Spool
 from tillbridge.store.state import State
+from tillbridge.sync.alike import Alike
 from tillbridge.sync.fieldmap import CustomerModel, FieldMap
-from tillbridge.sync.reconcile import Mode
+from tillbridge.sync.pullback import Way
+from tillbridge.sync.reconcile import Authority, Mode
+from tillbridge.sync.safety import DEFAULT_LIMITS, Limits
 
 
 class Bar(Protocol):
@@ -63,6 +69,15 @@ class Silent:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """Who of the CRM may enter the till: marked by a check box, or of these record types and fields."""
+
+    mark: str | None = "Send_To_Lightspeed__c"
+    record_types: tuple[str, ...] = ()
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What a person has set, as far as the engine cares."""
 
@@ -71,6 +86,10 @@ class Settings:
     review: tuple[str, ...] = ()
     mode: Mode = "two_way"
     owner: str = "seller"
+    authority: Mapping[str, Authority] = field(default_factory=dict)
+    other_authority: Authority = "newest"
+    scope: Scope = field(default_factory=Scope)
+    safety: Limits = DEFAULT_LIMITS
     phone_region: str | None = None
     record_type: str | None = None
     since: date | None = None
@@ -87,7 +106,12 @@ class Settings:
     reread_days: int = 7
     nightly_days: int = 35
     sweep_days: int = 7
+    reserve_share: float = 0.2  # of the CRM's calls: what work that can wait leaves to others
     poll_seconds: Mapping[str, float] = field(default_factory=dict)  # how often each stream is to be read
+
+
+def _go_on() -> None:
+    """Let nobody pass."""
 
 
 @dataclass(slots=True)
@@ -103,6 +127,9 @@ class Connection:
     people: People
     spool: Spool
     raw: Raw
+    changes: Changes
+    arrivals: Arrivals
+    plans: Plans
     clock: Clock
     rng: random.Random
     maps: Mapping[str, FieldMap]
@@ -110,8 +137,16 @@ class Connection:
     objects: Mapping[str, ObjectFacts]
     around: Surroundings
     progress: Progress
+    approve: bool = False  # a person has said beforehand that nothing is to be held back
+    changing: set[str] = field(default_factory=set)  # linked customers that this run has changed
+    moved: set[str] = field(default_factory=set)  # those whose record this run has seen changed in the CRM
+    put_right: set[str] = field(default_factory=set)  # held, and the CRM shows again what both agreed on
+    ways: Mapping[str, Way] | None = None  # engine.compare.ways_of, once it was asked for
+    alikes: dict[str | None, Mapping[str, Alike]] = field(default_factory=dict)  # by where people dial
     unlisted: set[str] = field(default_factory=set)  # registers that sales name and the till does not list
     region: str | None = None  # where people dial without a country code
+    # Called where long work can be left and gone on with: raises when others are to have a turn.
+    give_way: Callable[[], None] = _go_on
 
     @property
     def zones(self) -> tuple[str, ...]:

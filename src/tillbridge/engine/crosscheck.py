@@ -12,23 +12,26 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from tillbridge.engine import buyers
 from tillbridge.engine.catalog import directory_rows
 from tillbridge.engine.connection import Connection
 from tillbridge.engine.mapping import mapped
+from tillbridge.engine.people import PEOPLE_CURSOR, refresh_people
 from tillbridge.engine.preflight import refresh_directory
 from tillbridge.engine.repair import Outcome, nothing, repair
 from tillbridge.engine.rows import Row
 from tillbridge.engine.streams import SALES, SLICE_PAGES_MAX, parse, take
-from tillbridge.engine.sync import Slice, carry, read_sales_by_id
+from tillbridge.engine.sync import Slice, carry, read_sales_by_id, send_waiting
 from tillbridge.model.catalog import EmployeeFacts
 from tillbridge.model.customer import IdentityFacts
 from tillbridge.model.reading import Page, Query, SaleChild
 from tillbridge.model.records import Kind, Sale
 from tillbridge.model.sale import Ref
+from tillbridge.store.people import Verdict
 from tillbridge.store.state import Known, Link, Settled
 from tillbridge.store.verified import Missed, Verified
 from tillbridge.sync.fieldmap import key
@@ -249,7 +252,10 @@ def follow(connection: Connection, customers: Collection[str]) -> Outcome:
     if not linked or "Customer_Key__c" not in connection.maps["sale"].targets:
         return nothing()
     outcome = nothing()
-    for old, new in _heirs(connection, _sales_held_of(connection, linked)).items():
+    held: dict[str, list[str]] = defaultdict(list, buyers.sales_moved_from(connection, linked))
+    for old, sales in _sales_held_of(connection, linked).items():
+        held[old] = [*dict.fromkeys([*held[old], *sales])]
+    for old, new in _heirs(connection, held).items():
         outcome.add(_move_history(connection, old, new))
     return outcome
 
@@ -285,26 +291,67 @@ def _move_history(connection: Connection, old: str, new: str) -> Outcome:
         again = Slice(sales=sales, seen_at=pages[-1].server_time)
         outcome.add(repair(connection, again, FOUND_BY, ask_crm=False))
     heir = connection.state.links("customer", [new]).get(new)
+    before = connection.state.links("customer", [old]).get(old)
+    left = before if heir is not None and before is not None and before.crm_id != heir.crm_id else None
+    known = connection.state.known("customer", [old, new])
     with connection.state.begin() as c:
         Verified(connection.state).rename(c, "customer", old, new)
+        connection.arrivals.forget(c, [old])
+        buyers.forget(connection, c, [old])
         if heir is not None:
-            connection.state.settle(c, [_merged(old, new, heir)])
+            connection.state.settle(c, [_merged(old, new, heir, left)])
+            connection.people.decide(c, [_verdict(connection, old, new, heir, left)])
+            if left is None and old in known and known[old].role != "second" and known[new].role == "second":
+                # The one that is kept speaks for the person from now on, and takes what the CRM has moved.
+                connection.state.settle(c, [_promoted(known[new], known[old])])
+                connection.state.doubt(c, "customer", [new])
+    if left is not None:
+        outcome.counts["duplicates left in Salesforce"] += 1
     if heir is not None:
         outcome.counts.update(carry(connection, Slice(rows=[_merged_identity(connection, old, new)])))
     outcome.counts["merges followed"] += 1
     return outcome
 
 
-def _merged(old: str, new: str, heir: Link) -> Settled:
+def _verdict(connection: Connection, old: str, new: str, heir: Link, left: Link | None) -> Verdict:
+    detail: dict[str, Any] = {
+        "crm_id": heir.crm_id,
+        "object": heir.object,
+        "evidence": f"its receipts belong to customer {new} now",
+        "rejected": [],
+    }
+    if left is not None:
+        detail["left_behind"] = {"crm_id": left.crm_id, "object": left.object}
+    return Verdict(old, "linked", "merged", detail, connection.state.now())
+
+
+def _merged(old: str, new: str, heir: Link, left: Link | None) -> Settled:
+    reason = f"second till record, merged in the till into customer {new}"
+    if left is not None:
+        # Nothing is merged or deleted in the CRM by itself.
+        reason += (
+            f"; {left.object} {left.crm_id} was theirs and is a duplicate of {heir.crm_id} now: merge the "
+            "two in Salesforce"
+        )
     return Settled(
         kind="customer",
         till_id=old,
         state="settled",
-        reason=f"second till record, merged in the till into customer {new}",
+        reason=reason,
         role="second",  # it must not write what belongs to the one that was kept
         crm_id=heir.crm_id,
         object=heir.object,
         crm_parent=heir.crm_parent,
+    )
+
+
+def _promoted(kept: Known, gone: Known) -> Settled:
+    return Settled(
+        kind="customer",
+        till_id=kept.till_id,
+        state=kept.state,
+        reason=f"linked; customer {gone.till_id} was merged into it in the till",
+        role=gone.role or "adopted",
     )
 
 
@@ -372,11 +419,56 @@ def _inactive(connection: Connection, known: Known) -> Row:
     )
 
 
+# --- reviews ---------------------------------------------------------------------------------------
+
+
+def reviews(connection: Connection) -> Outcome:
+    """Decide again about products and customers in review: an administrator may have cleared the way.
+
+    Products cost one GET and two CRM queries for each 100 in review. Customers cost
+    one CRM call for whoever has changed there, and only if somebody has, one GET
+    for each 100 in review. Receipts that waited for them are sent again.
+    """
+    state = connection.state
+    again = Slice()
+    products = [known.till_id for known in state.in_state("product", "review")]
+    if products:
+        pages = connection.till.products(Query(ids=tuple(products)))
+        again.products.update((product.id, product) for page in pages for product, _ in page.rows)
+    customers = [known.till_id for known in state.in_state("customer", "review")]
+    people = None
+    if customers:
+        refresh_people(connection)
+        people = state.cursor(PEOPLE_CURSOR)
+        if people != state.fact(_REVIEWED):
+            for page in connection.till.customers(Query(ids=tuple(customers))):
+                again.customers.update((customer.id, customer) for customer in page.rows)
+            with state.begin() as c:
+                Verified(state).decide_anew(c, "customer", again.customers)
+    if not again.products and not again.customers:
+        return nothing()
+    outcome = Outcome(carry(connection, again), [])
+    left = sum(len(state.in_state(kind, "review")) for kind in ("product", "customer"))
+    decided = len(products) + len(customers) - left
+    if decided > 0:
+        outcome.counts["decided anew"] += decided
+        send_waiting(connection, outcome.counts)
+    if people is not None:
+        with state.begin() as c:
+            state.keep(c, _REVIEWED, people)
+    return outcome
+
+
+# How far the CRM's people had come when customers in review were last decided about.
+_REVIEWED = "reviewed people"
+
+
 # What is looked for, in this order: the cheap ones first.
 CHECKS = (
     Check("lines", timedelta(minutes=15), late_lines),
     Check("payments", timedelta(minutes=15), late_payments),
     Check("archived customers", timedelta(hours=1), archived_customers),
+    Check("reviews", timedelta(hours=1), reviews),
     Check("open sales", timedelta(days=1), open_sales),
     Check("employees", timedelta(days=1), employees),
     Check("recent sales", timedelta(days=1), recent_sales),

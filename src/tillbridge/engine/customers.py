@@ -10,53 +10,37 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
+from tillbridge.engine import compare as comparing
+from tillbridge.engine.arrivals import index_seen
+from tillbridge.engine.compare import Compared, Seen, Shadow, as_texts, compare, pending_of, seen_of
 from tillbridge.engine.connection import Connection
 from tillbridge.engine.directory import FRESH
+from tillbridge.engine.guard import guard
 from tillbridge.engine.mapping import mapped
+from tillbridge.engine.people import UNCONFIRMED, match_rules, refresh_people
 from tillbridge.engine.rows import Given, Mapped, Row, Standing
-from tillbridge.engine.streams import OVERLAP
-from tillbridge.engine.writer import Writer
+from tillbridge.engine.tillwrites import TillEdit, carry_edits, changes_of, refuse
+from tillbridge.engine.writer import Delivery, Writer
 from tillbridge.model.acks import Ack, Refused, Written
 from tillbridge.model.answers import CrmPersonRow
 from tillbridge.model.customer import CustomerFacts, IdentityFacts, anonymised, customer_facts
+from tillbridge.model.errors import BadRequest
 from tillbridge.model.records import Customer, Kind, Sale
-from tillbridge.model.sale import BuyerStanding, Ref, salesperson
-from tillbridge.model.writing import Value
+from tillbridge.model.sale import Ref, salesperson
+from tillbridge.store.changes import Change, Contested
 from tillbridge.store.people import Verdict
 from tillbridge.store.state import Known, Link, Settled
+from tillbridge.store.verified import Verified
 from tillbridge.sync import match as matching
-from tillbridge.sync.fieldmap import key, payload_hash
+from tillbridge.sync.fieldmap import key
 from tillbridge.sync.match import Candidate, Considered, Person, candidate_of, match_keys
 from tillbridge.sync.problems import class_of
-from tillbridge.sync.reconcile import (
-    Alike,
-    Conflict,
-    FieldState,
-    Pair,
-    Push,
-    Settle,
-    reconcile,
-    same,
-    same_day,
-    same_email,
-    same_number,
-    same_phone,
-    same_text,
-)
-
-_OBJECTS = ("Account", "Contact", "Lead")
-_CURSOR = "crm people"
-_NOBODY_YET = datetime(2000, 1, 1, tzinfo=UTC)  # before any CRM row's stamp
-
-# So many people are taken into the index in one transaction.
-_INDEX_AT_ONCE = 2_000
-
 
 # Whoever stands so is still waited for: by a person, or by somebody's ack.
 _UNDECIDED = frozenset({"review", "waiting", "conflict", "problem"})
@@ -68,13 +52,27 @@ _UNDECIDED_YET = frozenset({"waiting", "problem"})
 class CustomerPlan:
     """What a set of customers becomes. Hand `after` to the writer; call `finish` when it is done."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, history: bool = False) -> None:
+        self.history = history
+        self.seen: Sequence[Seen] = ()
+        self.links: Mapping[str, Verdict] = {}  # why those who are linked already are
+        self.cleared: dict[str, Verdict] = {}  # the same, of those who stand in review all the same
         self.rows: list[Row] = []
         self.settled: list[Settled] = []
         self.verdicts: list[Verdict] = []
         self.counts: Counter[str] = Counter()
-        self.followers: list[tuple[_Seen, str, matching.Link]] = []
+        self.followers: list[tuple[Seen, str, matching.Link]] = []
         self.quiet: dict[tuple[str, str], Mapping[str, str]] = {}  # shadows that need no ack
+        self.edits: dict[str, TillEdit] = {}
+        self.unfit: dict[str, Mapping[str, str]] = {}  # fields that the till cannot hold, and why
+        self.written: dict[str, Sequence[comparing.Written]] = {}  # what the rows change, for the diary
+        self.contested: list[Contested] = []
+        self.outlived: dict[str, Collection[str]] = {}
+        self.theirs: set[str] = set()  # whose person was in the CRM before us
+        self.fresh: set[str] = set()  # who is being linked just now
+        self.names: dict[str, str] = {}
+        self.people: dict[str, CrmPersonRow] = {}
+        self.held: dict[str, str] = {}  # what waits for a person, and why
         self._connection = connection
         self._shadows: dict[str, tuple[Mapping[str, str], Mapping[str, str]]] = {}
         self._shown: dict[str, CrmPersonRow] = {}
@@ -86,24 +84,70 @@ class CustomerPlan:
         crm: Mapping[str, str],
         person: CrmPersonRow,
         pushed: Collection[str],
+        unsettled: Collection[str] = (),
     ) -> None:
-        """Remember what both sides will show once the CRM has confirmed this customer's row."""
-        self._shadows[till_id] = (till, {**crm, _UNCONFIRMED: ",".join(sorted(pushed))})
-        self._shown[till_id] = msgspec.structs.replace(person, fields=crm, changed_at=None)
+        """Remember what both sides will show once the CRM has confirmed this customer's row.
+
+        `unsettled` are fields of which the till has yet to hear, or a person to decide: the CRM's side of
+        them is what it was when both last agreed, blank perhaps, and not what the CRM shows now.
+        """
+        shown, crm = crm, {n: v for n, v in crm.items() if n not in unsettled}
+        self._shadows[till_id] = (till, {**crm, UNCONFIRMED: ",".join(sorted(pushed))})
+        self._shown[till_id] = msgspec.structs.replace(person, fields=shown, changed_at=None)
 
     def begin(self) -> None:
         """Write down what needs no ack: verdicts, standings, shadows of sides that only spell differently."""
-        with self._connection.state.begin() as c:
-            self._connection.state.settle(c, self.settled)
-            self._connection.people.decide(c, self.verdicts)
-            self._connection.people.cast(c, self.quiet)
+        connection = self._connection
+        with connection.state.begin() as c:
+            index_seen(connection, c, self.seen)
+            connection.state.settle(c, self.settled)
+            connection.people.decide(c, self.verdicts)
+            connection.people.cast(c, self.quiet)
+            connection.changes.notice(c, self.contested)
+            for till_id, fields in self.outlived.items():
+                connection.changes.outlive(c, till_id, fields)
             done = [("customer", each.till_id) for each in self.settled if each.state not in _UNDECIDED]
-            self._connection.journal.resolve(c, done)
+            connection.journal.resolve(c, done)
+            held = [
+                Settled(kind="customer", till_id=i, state="held", reason=reason)
+                for i, reason in self.held.items()
+            ]
+            connection.state.settle(c, held)
+            # Until the till has confirmed, whoever is to be edited there is compared again in every slice.
+            connection.state.doubt(c, "customer", {*self.edits, *self.held})
+            for till_id, refused in self.unfit.items():
+                told = "; ".join(f"{name}: {why}" for name, why in refused.items())
+                error = BadRequest(
+                    f"Lightspeed cannot hold what Salesforce shows: {told}",
+                    code="UNFIT_FOR_TILL",
+                    status=0,
+                    fields=tuple(refused),
+                )
+                refuse(connection, till_id, error, {}, c)
+
+    def hold(self, keys: Collection[tuple[str, str]], reason: str) -> None:
+        """Take out the updates of these customers, given as (side, till id): they stand as held."""
+        crm = {i for side, i in keys if side == "crm"}
+        self.rows = [row for row in self.rows if not (_updates(row) and row.till_id in crm)]
+        for side, till_id in keys:
+            self._shadows.pop(till_id, None)
+            if side == "till":
+                self.edits.pop(till_id, None)
+            else:
+                self.written.pop(till_id, None)
+        held = sorted({i for _, i in keys})
+        self.quiet = {key: shadow for key, shadow in self.quiet.items() if key[0] not in held}
+        self.held.update(dict.fromkeys(held, reason))
+
+    def carry_edits(self) -> Counter[str]:
+        """Write to the till what the CRM has moved: after the CRM has had its rows."""
+        return carry_edits(self._connection, list(self.edits.values()))
 
     def after(self, transaction: sa.Connection, acked: Sequence[tuple[Standing, Ack]]) -> None:
         """Move shadows and the index of people in the transaction that settles their rows."""
         shadows: dict[tuple[str, str], Mapping[str, Any]] = {}
         people: list[tuple[CrmPersonRow, Collection[str]]] = []
+        changes: list[Change] = []
         for standing, ack in acked:
             till_id = standing.row.till_id
             if standing.row.kind != "customer" or till_id not in self._shadows:
@@ -112,10 +156,18 @@ class CustomerPlan:
                 shadows[till_id, "till"], shadows[till_id, "crm"] = self._shadows[till_id]
                 person = msgspec.structs.replace(self._shown[till_id], id=ack.id)
                 people.append((person, match_keys(candidate_of(person, self._connection.region))))
+                written = self.written.get(till_id, ())
+                changes += changes_of(till_id, ack.id, person.object, "crm", written)
+                self._connection.changes.outlive(transaction, till_id, [each.field for each in written])
+                if till_id in self.cleared:
+                    self._connection.people.decide(transaction, [self.cleared[till_id]])
             elif class_of(ack) == "review":
                 self._connection.people.decide(transaction, [self._suggested(till_id, ack)])
         self._connection.people.cast(transaction, shadows)
         self._connection.people.index(transaction, people)
+        self._connection.changes.note(transaction, changes)
+        # The ack of a row speaks for the CRM alone.
+        self._connection.state.doubt(transaction, "customer", self.edits.keys() & {i for i, _ in shadows})
 
     def finish(self) -> None:
         """Link the second till records of people whom this very plan created."""
@@ -125,7 +177,7 @@ class CustomerPlan:
         if not ready:
             return
         people = connection.people.get([found.crm_id for _, found, _ in ready])
-        plan = CustomerPlan(connection)
+        plan = CustomerPlan(connection, history=self.history)
         for one, found, link in ready:
             plan.rows.append(_identity_row(connection, _identity(one.id, link)))
             _attach(connection, plan, one, _linked(one.id, found, link.rule), people[found.crm_id])
@@ -133,21 +185,39 @@ class CustomerPlan:
         Writer(connection).deliver(plan.rows, extra=plan.after)
 
     def _suggested(self, till_id: str, ack: Refused) -> Verdict:
-        detail = {
+        connection = self._connection
+        named = [{"crm_id": crm_id, "what": "Salesforce's duplicate rule"} for crm_id in ack.matches]
+        detail: dict[str, Any] = {
             "reason": "a duplicate rule of Salesforce found somebody",
-            "candidates": [{"crm_id": crm_id} for crm_id in ack.matches],
+            "candidates": named,
         }
-        return _verdict(self._connection, till_id, "review", None, detail)
+        if (before := self.links.get(till_id)) is not None:
+            # The link stands while a person decides: what made it comes back with the next accepted row.
+            before = self.cleared.get(till_id, before)
+            detail = {**before.detail, **detail, _BEFORE: [before.outcome, before.rule]}
+        return _verdict(connection, till_id, "review", None, detail)
 
 
 def load_customers(connection: Connection, customers: Sequence[Customer]) -> Counter[str]:
-    """Decide about customers and bring them across. The index of people must have just been read."""
-    plan = plan_customers(connection, customers, fresh_index=True)
-    plan.begin()
-    counts = Writer(connection).deliver(plan.rows, extra=plan.after).counts
-    plan.finish()
+    """Decide about customers and bring them across. The index of people must have just been read.
+
+    A first load writes nothing to the till: what only the CRM knows of somebody stays there.
+    """
+    plan = plan_customers(connection, customers, fresh_index=True, history=True)
+    counts = carry_plan(connection, plan).counts
     counts.update(plan.counts)
     return counts
+
+
+def carry_plan(connection: Connection, plan: CustomerPlan) -> Delivery:
+    """Write what is planned of customers, to the CRM and then to the till."""
+    plan.begin()
+    delivery = Writer(connection).deliver(plan.rows, extra=plan.after)
+    delivery.counts.update(plan.carry_edits())
+    plan.finish()
+    if plan.held:
+        delivery.counts["held back"] += len(plan.held)
+    return delivery
 
 
 def plan_customers(
@@ -155,39 +225,60 @@ def plan_customers(
     customers: Sequence[Customer],
     *,
     sales: Collection[Sale] = (),
+    arrived: Mapping[str, str] | None = None,
+    again: Collection[str] = (),
     fresh_index: bool = False,
     force: bool = False,
+    guarded: bool = True,
+    history: bool = False,
 ) -> CustomerPlan:
     """Decide about each customer: link, create, review, leave out, update or nothing.
 
-    `sales` of the same slice tell who sold to a new customer. `fresh_index`: the
+    `sales` of the same slice tell who sold to a new customer; `arrived` which of them
+    were created in the till for whom of the CRM, `again` who is to be looked for again
+    although nothing of them has moved. `fresh_index`: the
     index has just been read, so there is no need to look what changed in the CRM.
+    Not `guarded`: whoever asks for the plan deals with what a person must agree to.
+    `history`: a first load, which writes nothing to the till.
     """
-    plan = CustomerPlan(connection)
+    plan = CustomerPlan(connection, history=history)
     known = connection.state.known("customer", [customer.id for customer in customers])
-    seen = [_seen(connection, customer) for customer in customers]
-    linked, new = [], []
-    for one in seen:
-        before = known.get(one.customer.id)
-        if before is None or before.crm_id is None:
-            if before is not None and not force and _still_nobody(before, one):
-                plan.counts["unchanged"] += 1
-            else:
-                new.append(one)
-        elif force or before.digest != one.digest or before.state == "problem":
-            linked.append((one, before))
-        else:
-            plan.counts["unchanged"] += 1
+    plan.seen = seen = [seen_of(connection, customer) for customer in customers]
+    looked_for = {*again, *(arrived or {})}
+    linked, new = _in_need(seen, known, looked_for, force=force)
     if (new or linked) and not fresh_index:
         refresh_people(connection)
+        # Who was merged there has moved links: what is known of them is read after it.
+        known = connection.state.known("customer", [one.id for one in seen])
+        linked, new = _in_need(seen, known, looked_for, force=force)
+    plan.counts["unchanged"] += len(seen) - len(linked) - len(new)
+    new = _plan_arrived(connection, plan, new, arrived or {})
     _plan_updates(connection, plan, linked)
     _plan_new(connection, plan, new, sales)
     _plan_unsent_identities(connection, plan, seen, known)
+    if guarded and not force:
+        # Whoever forces customers across has said so for exactly these.
+        guard(connection, plan)
     return plan
 
 
+def _in_need(
+    seen: Sequence[Seen], known: Mapping[str, Known], looked_for: Collection[str], *, force: bool
+) -> tuple[list[tuple[Seen, Known]], list[Seen]]:
+    """Return which customers have to be compared with their person, and which have to find one."""
+    linked, new = [], []
+    for one in seen:
+        before = known.get(one.id)
+        if before is None or before.crm_id is None:
+            if before is None or force or one.id in looked_for or not _still_nobody(before, one):
+                new.append(one)
+        elif force or before.digest != one.digest or before.state == "problem":
+            linked.append((one, before))
+    return linked, new
+
+
 def _plan_unsent_identities(
-    connection: Connection, plan: CustomerPlan, seen: Sequence[_Seen], known: Mapping[str, Known]
+    connection: Connection, plan: CustomerPlan, seen: Sequence[Seen], known: Mapping[str, Known]
 ) -> None:
     """Send the identities that an earlier run decided on and did not live to send.
 
@@ -199,113 +290,150 @@ def _plan_unsent_identities(
     plan.rows += owed_rows(connection, decided, unsent, plan.rows)
 
 
-def _still_nobody(before: Known, one: _Seen) -> bool:
+def _still_nobody(before: Known, one: Seen) -> bool:
     """Say whether somebody in review, or left out, only comes again with the overlap of a poll."""
     same = one.stamp is not None and one.stamp == before.till_stamp
     return same and before.state in {"review", "left_out"}
 
 
-class _Seen(msgspec.Struct, frozen=True):
-    """A customer as the till shows it now, mapped, and the digest by which a change is noticed."""
-
-    customer: Customer
-    facts: CustomerFacts
-    payload: dict[str, Mapped]
-    texts: dict[str, str]
-    digest: bytes
-    reason: str | None
-
-    @property
-    def id(self) -> str:
-        return self.customer.id
-
-    @property
-    def stamp(self) -> float | None:
-        changed = self.customer.changed_at
-        return changed.timestamp() if changed else None
-
-
-def _seen(connection: Connection, customer: Customer) -> _Seen:
-    facts = customer_facts(customer, connection.zones, connection.region)
-    payload, reason = mapped(connection, "customer", facts, creating=True)
-    texts = as_texts(payload)
-    # Being archived says something too, although no field of the CRM does.
-    digest = payload_hash({**texts, "archived": customer.archived})
-    return _Seen(customer, facts, payload, texts, digest, reason)
-
-
 # --- who is linked already -----------------------------------------------------------------------
 
 
-def _plan_updates(connection: Connection, plan: CustomerPlan, linked: Sequence[tuple[_Seen, Known]]) -> None:
+def _plan_updates(connection: Connection, plan: CustomerPlan, linked: Sequence[tuple[Seen, Known]]) -> None:
     shadows = connection.people.shadows([one.id for one, _ in linked])
     people = connection.people.get([before.crm_id for _, before in linked if before.crm_id])
-    primary = connection.state.known("customer", [one.id for one, _ in linked])
+    contested = connection.changes.contested([one.id for one, _ in linked])
+    plan.links = connection.people.verdicts([one.id for one, _ in linked])
+    plan.cleared = {i: _as_before(verdict) for i, verdict in plan.links.items() if _BEFORE in verdict.detail}
+    ours = _created_by_us(connection, people)
+    plan.theirs |= {one.id for one, before in linked if before.crm_id not in ours}
+    # Whoever was merged into another customer of the till has nothing to say any more.
+    merged = Verified(connection.state).aliases("customer", [one.id for one, _ in linked])
     for one, before in linked:
         person = people.get(before.crm_id or "")
-        if anonymised(one.customer) or person is None or not _writable(connection, person):
+        if (
+            one.id in merged
+            or anonymised(one.customer)
+            or person is None
+            or not _comparable(connection, person)
+        ):
             # Its name tells nothing any more, or what it is linked to is not ours to change: the link stands.
-            same = primary[one.id]
-            state = "settled" if same.state == "problem" else same.state  # There is nothing left to refuse.
-            plan.settled.append(_standing(one, same, state, same.reason))
+            # There is nothing left to refuse.
+            state = "settled" if before.state == "problem" else before.state
+            plan.settled.append(_standing(one, before, state, _why_apart(connection, before, person)))
             continue
-        _plan_update(connection, plan, one, before, person, shadows.get(one.id))
+        _plan_update(connection, plan, one, before, person, shadows.get(one.id), contested.get(one.id, {}))
 
 
 def _plan_update(
     connection: Connection,
     plan: CustomerPlan,
-    one: _Seen,
+    one: Seen,
     before: Known,
     person: CrmPersonRow,
-    shadow: dict[str, dict[str, str]] | None,
+    shadow: Shadow | None,
+    contested: Mapping[str, Contested],
 ) -> None:
-    """Compare both sides with what each showed when they last agreed; push only what the till has moved."""
-    table = connection.maps["customer"]
-    ours = connection.crm.org().user_id
-    states = _field_states(one, person, shadow, table.key_field, ours)
-    if before.role == "second":
-        states = {name: state for name, state in states.items() if name not in _PRIMARY_ONLY}
-    decisions = reconcile(states, connection.settings.mode, {}, _alike(connection))
-    push: dict[str, Mapped] = {}
-    till, crm = dict((shadow or {}).get("till", {})), dict((shadow or {}).get("crm", {}))
-    crm.pop(_UNCONFIRMED, None)
-    conflicts = []
-    for name, decision in decisions.items():
-        if isinstance(decision, Push) or (isinstance(decision, Conflict) and decision.winner == "till"):
-            push[name] = one.payload[name]
-            _put(till, name, one.texts.get(name))
-            _put(crm, name, one.texts.get(name))
-        elif isinstance(decision, Settle):
-            _put(till, name, decision.shadow.till)
-            _put(crm, name, decision.shadow.crm)
-        elif isinstance(decision, Conflict) and decision.winner is None:
-            conflicts.append(name)
-    state, reason = before.state, before.reason
-    if conflicts:
-        state, reason = "conflict", f"both sides changed {', '.join(conflicts)}; Salesforce keeps its own"
-    elif before.state in {"conflict", "problem"}:
-        state, reason = "settled", None
-    for name, value in one.payload.items():
-        if isinstance(value, Given) and not value.once:
-            push[name] = value
-            _put(till, name, one.texts.get(name))
-            _put(crm, name, _text(value.value))
-    if person.key is None and table.key_field and before.role != "second":
-        push[table.key_field] = one.payload[table.key_field]
-    unread = _pending(shadow) if person.changed_at is None else frozenset()
-    if not push:
+    """Send each side what only the other has moved; what both have moved goes by authority, or waits."""
+    found = compare(connection, one, before, person, shadow, contested, spares_till=plan.history)
+    state, reason = _after(before, found)
+    key_field = connection.maps["customer"].key_field
+    if person.key is None and key_field and before.role != "second":
+        found.push[key_field] = one.payload[key_field]
+    if connection.settings.mode == "crm_to_till":
+        found.push = {}
+    plan.people[one.id], plan.names[one.id] = person, one.facts.name
+    plan.contested += found.contested
+    # What was decided stands until its write is confirmed: a kill before that must not ask again.
+    plan.outlived[one.id] = found.outlived - found.pull.keys() - {each.field for each in found.pushed}
+    if found.pull:
+        _plan_edit(plan, one, person, found, state, reason)
+    unread = pending_of(shadow) if person.changed_at is None else frozenset()
+    if not found.push:
         if unread:
-            crm[_UNCONFIRMED] = ",".join(sorted(unread))
-        plan.quiet[one.id, "till"], plan.quiet[one.id, "crm"] = till, crm
+            found.crm[UNCONFIRMED] = ",".join(sorted(unread))
+        plan.quiet[one.id, "till"], plan.quiet[one.id, "crm"] = found.till, found.crm
+        plan.verdicts += [plan.cleared[one.id]] if one.id in plan.cleared else []
         plan.settled.append(_standing(one, before, state, reason))
         return
-    plan.expect(one.id, till, {**person.fields, **crm}, person, unread.union(push))
-    plan.rows.append(_update_row(one, person, push, state, reason))
+    shown = {**person.fields, **found.crm}
+    unsettled = {*found.pull, *(each.field for each in found.contested)} - found.crm.keys()
+    plan.expect(one.id, found.till, shown, person, unread.union(found.push), unsettled)
+    plan.written[one.id] = found.pushed
+    plan.rows.append(_update_row(one, person, found.push, state, reason))
+
+
+def _why_apart(connection: Connection, before: Known, person: CrmPersonRow | None) -> str | None:
+    """Return why a link stands, and that no values flow along it where its record is of another object."""
+    ours = connection.maps["customer"].object
+    if person is None or person.object == ours or _APART in (before.reason or ""):
+        return before.reason
+    told = f"it is a {person.object} and the field map writes a {ours}: {_APART}"
+    return f"{before.reason}; {told}" if before.reason else told
+
+
+_APART = "receipts arrive, values do not flow"
+
+
+def _created_by_us(connection: Connection, crm_ids: Collection[str]) -> set[str]:
+    """Return those of these people whom we created from a customer of the till."""
+    linked = connection.state.linked_to(crm_ids)
+    known = connection.state.known("customer", {i for ids in linked.values() for i in ids})
+    return {crm_id for crm_id, ids in linked.items() if any(known[i].role == "created" for i in ids)}
+
+
+def _after(before: Known, found: Compared) -> tuple[str, str | None]:
+    """Return where a customer stands once what was decided has been confirmed."""
+    if found.contested:
+        names = ", ".join(each.field for each in found.contested)
+        return "conflict", f"both sides changed {names}; each keeps its own until somebody says which counts"
+    if before.state in {"conflict", "problem", "held", "review"}:
+        return "settled", None
+    return before.state, before.reason
+
+
+def _plan_edit(
+    plan: CustomerPlan,
+    one: Seen,
+    person: CrmPersonRow,
+    found: Compared,
+    state: str,
+    reason: str | None,
+) -> None:
+    if found.slots.refused:
+        plan.unfit[one.id] = found.slots.refused
+    written = [each for each in found.pulled if each.field not in found.slots.refused]
+    if found.slots.slots and written:
+        plan.edits[one.id] = TillEdit(
+            one=one,
+            crm_id=person.id,
+            object=person.object,
+            slots=found.slots.slots,
+            written=written,
+            state=state,
+            reason=reason,
+        )
+
+
+# In the verdict of a linked customer whose change a duplicate rule has stopped: what it said before.
+_BEFORE = "before"
+
+
+def _as_before(verdict: Verdict) -> Verdict:
+    """Return why a customer is linked, without what a duplicate rule has said since."""
+    outcome, rule = verdict.detail[_BEFORE]
+    said = {_BEFORE, "reason", "candidates"}
+    detail = {name: value for name, value in verdict.detail.items() if name not in said}
+    return msgspec.structs.replace(verdict, outcome=outcome, rule=rule, detail=detail)
+
+
+def _updates(row: Row) -> bool:
+    """Say whether a row changes a person who is in the CRM."""
+    return row.kind == "customer" and row.operation == "update"
 
 
 def _update_row(
-    one: _Seen, person: CrmPersonRow, push: dict[str, Mapped], state: str, reason: str | None
+    one: Seen, person: CrmPersonRow, push: dict[str, Mapped], state: str, reason: str | None
 ) -> Row:
     return Row(
         kind="customer",
@@ -321,66 +449,9 @@ def _update_row(
     )
 
 
-def _pending(shadow: dict[str, dict[str, str]] | None) -> frozenset[str]:
-    """Return the fields that we have written and not read back since."""
-    names = (shadow or {}).get("crm", {}).get(_UNCONFIRMED, "")
-    return frozenset(names.split(",")) if names else frozenset()
-
-
-def _field_states(
-    one: _Seen,
-    person: CrmPersonRow,
-    shadow: dict[str, dict[str, str]] | None,
-    key_field: str | None,
-    ours: str,
-) -> dict[str, FieldState]:
-    till, crm = (shadow or {}).get("till", {}), (shadow or {}).get("crm", {})
-    # What we wrote is read back when its row has come with a stamp of the CRM since. If somebody else was the
-    # last to write it, what it shows is no mere spelling of ours: it may be their edit, and counts as one.
-    read_back = person.changed_at is not None and person.changed_by in {None, ours}
-    pending = _pending(shadow) if read_back else frozenset()
-    states = {}
-    for name in one.payload:
-        if name == key_field or isinstance(one.payload[name], Given):
-            continue
-        seen = Pair(one.texts.get(name), person.fields.get(name))
-        before = Pair(till.get(name), crm.get(name)) if shadow else None
-        states[name] = FieldState(seen, before, confirmed=name not in pending)
-    return states
-
-
-def _alike(connection: Connection) -> dict[str, Alike]:
-    by_type: dict[str, Alike] = {
-        "email": same_email,
-        "phone": same_phone(connection.region),
-        "date": same_day,
-        "datetime": same_moment,
-        "boolean": same,
-        "double": same_number,
-        "currency": same_number,
-        "int": same_number,
-    }
-    fields = connection.objects[connection.maps["customer"].object].fields
-    return {name: by_type.get(facts.type, same_text) for name, facts in fields.items()}
-
-
-def same_moment(a: Value, b: Value) -> bool:
-    """Compare moments as either side writes them."""
-    if isinstance(a, str) and isinstance(b, str) and a and b:
-        return datetime.fromisoformat(a) == datetime.fromisoformat(b)
-    return same(a, b)
-
-
-def _put(shadow: dict[str, str], name: str, value: Value) -> None:
-    if value is None:
-        shadow.pop(name, None)
-    else:
-        shadow[name] = str(value)
-
-
-def _writable(connection: Connection, person: CrmPersonRow) -> bool:
-    """Say whether the field map speaks of this very object, and it is not read-only."""
-    if connection.settings.mode in {"link_only", "crm_to_till"}:
+def _comparable(connection: Connection, person: CrmPersonRow) -> bool:
+    """Say whether the field map speaks of this very object, and values may flow at all."""
+    if connection.settings.mode == "link_only":
         return False
     return person.object == connection.maps["customer"].object and not person.converted
 
@@ -389,7 +460,7 @@ def _writable(connection: Connection, person: CrmPersonRow) -> bool:
 
 
 def _plan_new(
-    connection: Connection, plan: CustomerPlan, new: Sequence[_Seen], sales: Collection[Sale]
+    connection: Connection, plan: CustomerPlan, new: Sequence[Seen], sales: Collection[Sale]
 ) -> None:
     if not new:
         return
@@ -414,7 +485,7 @@ def _plan_new(
     open_ones = [one for one in new if one.id not in decided]
     living = [persons[one.id] for one in open_ones if _never_created(connection, one.customer) is None]
     others = [persons[one.id] for one in open_ones if _never_created(connection, one.customer) is not None]
-    rules = _rules(connection)
+    rules = match_rules(connection)
     decisions = matching.match_batch(living, lambda keys: by_keys.get(frozenset(keys), []), _become, rules)
     fresh = _by_key(person for person, decision in decisions if isinstance(decision, matching.Create))
     decisions += matching.match_batch(
@@ -433,18 +504,24 @@ def _plan_new(
                 if there is not None and begun.get(there.key or "") == one.id:
                     _resume(connection, plan, one, there)
                 else:
-                    _link(connection, plan, one, decision, there)
+                    _link(connection, plan, one, _as_begun(decision, verdicts.get(one.id)), there)
             case matching.Review():
                 _review(connection, plan, one, decision)
             case matching.Create():
                 _create(connection, plan, one, decision, owners.get(one.id))
 
 
-def _rules(connection: Connection) -> matching.MatchRules:
-    order = [rule for rule in matching.RULES if rule in connection.settings.match]
-    order.sort(key=connection.settings.match.index)
-    review = frozenset(rule for rule in matching.RULES if rule in connection.settings.review)
-    return matching.MatchRules(order=order, review=review)
+def _as_begun(link: matching.Link, verdict: Verdict | None) -> matching.Link:
+    """Keep how a run that was killed had recognised a customer in another whom it was just creating.
+
+    What the CRM shows of that one now may be less than what the till knew of both.
+    """
+    first = str(verdict.detail.get("crm_id", "")) if verdict and verdict.outcome == "linked" else ""
+    if verdict is None or not first.startswith(_FRESH):
+        return link
+    if first.removeprefix(_FRESH) not in link.candidate.linked_to:
+        return link
+    return replace(link, rule=verdict.rule, evidence=verdict.detail["evidence"])  # type: ignore[arg-type]  # as stored
 
 
 def _candidates(
@@ -483,10 +560,42 @@ def _by_key(created: Iterable[Person]) -> defaultdict[str, list[Candidate]]:
     return found
 
 
+def _plan_arrived(
+    connection: Connection, plan: CustomerPlan, new: Sequence[Seen], arrived: Mapping[str, str]
+) -> list[Seen]:
+    """Link those who were created in the till for somebody of the CRM; return the others."""
+    people = connection.people.get({arrived[one.id] for one in new if one.id in arrived})
+    said = connection.arrivals.get(people)
+    others = []
+    for one in new:
+        person = people.get(arrived.get(one.id, ""))
+        if person is None:
+            others.append(one)
+            continue
+        plan.counts["linked on arrival"] += 1
+        told = "created in Lightspeed from this record"
+        detail = {"crm_id": person.id, "object": person.object, "evidence": told, "rejected": []}
+        by = said[person.id].detail.get(_CONFIRMED_BY) if person.id in said else None
+        detail |= {_CONFIRMED_BY: by} if by else {}
+        plan.verdicts.append(_verdict(connection, one.id, "linked", "created", detail))
+        identity = IdentityFacts(
+            id=one.id,
+            customer=Ref(Kind.CUSTOMER, one.id),
+            rule="created",
+            evidence=told,
+            confirmed_by=by,
+        )
+        plan.rows.append(_identity_row(connection, identity))
+        found = Link(person.id, person.object, person.account)
+        linked = _linked(one.id, found, "created", second=False)
+        _attach(connection, plan, one, msgspec.structs.replace(linked, reason=told), person)
+    return others
+
+
 def _link(
     connection: Connection,
     plan: CustomerPlan,
-    one: _Seen,
+    one: Seen,
     link: matching.Link,
     person: CrmPersonRow | None,
     by: str | None = None,
@@ -512,10 +621,12 @@ def _link(
     # The link itself is ours to make: nothing is created by it, so it needs no ack.
     found = Link(person.id, person.object, person.account)
     plan.rows.append(_identity_row(connection, _identity(one.id, link, by)))
+    if not link.candidate.ours:
+        plan.theirs.add(one.id)
     _attach(connection, plan, one, _linked(one.id, found, link.rule, second=link.second), person)
 
 
-def _resume(connection: Connection, plan: CustomerPlan, one: _Seen, person: CrmPersonRow) -> None:
+def _resume(connection: Connection, plan: CustomerPlan, one: Seen, person: CrmPersonRow) -> None:
     """Take up a customer whom an earlier run created and did not live to hear of."""
     plan.counts["people created"] += 1
     found = Link(person.id, person.object, person.account)
@@ -526,13 +637,14 @@ def _resume(connection: Connection, plan: CustomerPlan, one: _Seen, person: CrmP
 
 
 def _attach(
-    connection: Connection, plan: CustomerPlan, one: _Seen, linked: Settled, person: CrmPersonRow
+    connection: Connection, plan: CustomerPlan, one: Seen, linked: Settled, person: CrmPersonRow
 ) -> None:
     """Make a link stand, and fill the blanks of whom it leads to."""
-    if not _writable(connection, person):
+    if not _comparable(connection, person):
         plan.settled.append(msgspec.structs.replace(linked, digest=one.digest, till_stamp=one.stamp))
         return
     plan.settled.append(linked)
+    plan.fresh.add(one.id)
     before = Known(
         kind="customer",
         till_id=one.id,
@@ -547,14 +659,11 @@ def _attach(
         history=None,
         role=linked.role,
     )
-    _plan_update(connection, plan, one, before, person, None)
+    _plan_update(connection, plan, one, before, person, None, {})
 
 
-# What a second till record of a person must not write: it belongs to the first.
-_PRIMARY_ONLY = frozenset({"Lightspeed_Customer_ID__c", "Lightspeed_Created_At__c"})
 _FRESH = "new:"
 _CONFIRMED_BY = "confirmed_by"
-_UNCONFIRMED = "~unconfirmed"
 
 
 def _linked(till_id: str, found: Link, rule: str, *, second: bool = True) -> Settled:
@@ -584,7 +693,7 @@ def _identity(till_id: str, link: matching.Link, by: str | None = None) -> Ident
 def _create(
     connection: Connection,
     plan: CustomerPlan,
-    one: _Seen,
+    one: Seen,
     decision: matching.Create,
     owner: str | None,
     by: str | None = None,
@@ -596,6 +705,7 @@ def _create(
         plan.rows.append(_nobodys_identity(connection, one.id, why, _status_of(one.customer)))
         return
     plan.counts["people created"] += 1
+    plan.names[one.id] = one.facts.name
     detail: dict[str, Any] = {"rejected": [_told(each) for each in decision.rejected]}
     if by is not None:
         detail[_CONFIRMED_BY] = by
@@ -625,7 +735,7 @@ def _create(
     plan.expect(one.id, one.texts, shown, _as_person(connection, one), one.payload)
 
 
-def _created(one: _Seen) -> str:
+def _created(one: Seen) -> str:
     return f"created; {one.reason}" if one.reason else "created"
 
 
@@ -700,7 +810,7 @@ def _identity_row(connection: Connection, facts: IdentityFacts) -> Row:
     )
 
 
-def _as_person(connection: Connection, one: _Seen) -> CrmPersonRow:
+def _as_person(connection: Connection, one: Seen) -> CrmPersonRow:
     """Say how somebody we create will look in the CRM's own people, until they are read again."""
     facts = one.facts
     phones = (facts.mobile_phone, facts.home_phone, facts.work_phone)
@@ -721,7 +831,7 @@ def _as_person(connection: Connection, one: _Seen) -> CrmPersonRow:
     )
 
 
-def _review(connection: Connection, plan: CustomerPlan, one: _Seen, review: matching.Review) -> None:
+def _review(connection: Connection, plan: CustomerPlan, one: Seen, review: matching.Review) -> None:
     plan.counts["review"] += 1
     detail = {"reason": review.reason, "candidates": [_told(each) for each in review.candidates]}
     plan.verdicts.append(_verdict(connection, one.id, "review", review.rule, detail))
@@ -740,7 +850,7 @@ def plan_choice(
 ) -> CustomerPlan:
     """Do with a customer in review what a person said: link to somebody, or create; None: it is new."""
     plan = CustomerPlan(connection)
-    one = _seen(connection, customer)
+    one = seen_of(connection, customer)
     if person is None:
         _create(connection, plan, one, matching.Create(), None, by)
         return plan
@@ -818,7 +928,7 @@ def _owed_identity(connection: Connection, customer: Customer, known: Known, ver
 # --- small things --------------------------------------------------------------------------------
 
 
-def _standing(one: _Seen, before: Known, state: str, reason: str | None) -> Settled:
+def _standing(one: Seen, before: Known, state: str, reason: str | None) -> Settled:
     return Settled(
         kind="customer",
         till_id=one.id,
@@ -850,23 +960,6 @@ def _told(each: Considered) -> dict[str, str]:
     }
 
 
-def as_texts(payload: Mapping[str, Mapped]) -> dict[str, str]:
-    """Write a payload as the CRM's answers are written: text, and nothing for an empty field."""
-    return {name: text for name, value in payload.items() if (text := _text(value)) is not None}
-
-
-def _text(value: Mapped) -> str | None:
-    if isinstance(value, Given):
-        value = value.mapped
-    if value is None or isinstance(value, Ref | BuyerStanding):
-        return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, date):  # datetimes too
-        return value.isoformat()
-    return str(value)
-
-
 def _owners(connection: Connection, new: Collection[str], sales: Collection[Sale]) -> dict[str, str]:
     """Return the CRM user who is to own each new customer: whoever sold to them first, else the store's."""
     buyers = {sale.customer_id: sale for sale in reversed(list(sales)) if sale.customer_id in set(new)}
@@ -891,63 +984,7 @@ def _users(connection: Connection) -> dict[str, str]:
     now = connection.state.now()
     if kept is not None and 0 <= now - kept["read_at"] < FRESH.total_seconds():
         return dict(kept["users"])
-    users = {**connection.questions.users_of("store"), **connection.questions.users_of("employee")}
+    users = connection.questions.owners()
     with connection.state.begin() as c:
         connection.state.keep(c, "owners", {"read_at": now, "users": users})
     return users
-
-
-# --- the index of people ---------------------------------------------------------------------------
-
-
-def read_people(connection: Connection) -> None:
-    """Take everybody whom the CRM holds into the index."""
-    bar = connection.progress.bar("People in Salesforce")
-    newest: datetime | None = None
-    for name, more in _objects(connection).items():
-        batch: list[CrmPersonRow] = []
-        for row in connection.questions.people(connection.objects[name], more):
-            batch.append(row)
-            newest = max(filter(None, (newest, row.changed_at)), default=None)
-            if len(batch) >= _INDEX_AT_ONCE:
-                _index(connection, batch, newest)
-                bar.advance(len(batch))
-                batch = []
-        _index(connection, batch, newest)
-        bar.advance(len(batch))
-    if newest is None:
-        # Nobody is there yet: from now on only what changes is asked for.
-        with connection.state.begin() as c:
-            connection.state.move_cursor(c, _CURSOR, _NOBODY_YET.isoformat())
-    bar.close()
-
-
-def refresh_people(connection: Connection) -> None:
-    """Take in who has changed in the CRM since the last look: one call."""
-    position = connection.state.cursor(_CURSOR)
-    if position is None:
-        read_people(connection)
-        return
-    newest = datetime.fromisoformat(position)
-    rows = connection.questions.changed_people(_objects(connection), connection.objects, newest - OVERLAP)
-    _index(connection, rows, max((row.changed_at for row in rows if row.changed_at), default=newest))
-
-
-def _index(connection: Connection, rows: Sequence[CrmPersonRow], newest: datetime | None) -> None:
-    keyed = [(row, match_keys(candidate_of(row, connection.region))) for row in rows]
-    with connection.state.begin() as c:
-        connection.people.index(c, keyed)
-        if newest is not None:
-            connection.state.move_cursor(c, _CURSOR, newest.astimezone(UTC).isoformat())
-
-
-def _objects(connection: Connection) -> dict[str, tuple[str, ...]]:
-    """Return where people are looked for, whatever the model, and the fields that the map writes there."""
-    table = connection.maps["customer"]
-    held = {
-        name
-        for name in _OBJECTS
-        if name in connection.objects
-        and (name != "Account" or "IsPersonAccount" in connection.objects[name].fields)
-    }
-    return {name: table.targets if name == table.object else () for name in _OBJECTS if name in held}

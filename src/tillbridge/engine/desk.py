@@ -13,17 +13,21 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from tillbridge.engine.connection import Connection
-from tillbridge.engine.customers import plan_choice, refresh_people
-from tillbridge.engine.sync import Slice, deliver, read_again, read_parents, read_sales_by_id
+from tillbridge.engine.customers import plan_choice
+from tillbridge.engine.people import refresh_people
+from tillbridge.engine.preflight import forget_objects
+from tillbridge.engine.sync import Slice, deliver, read_again, read_parents, send_waiting
 from tillbridge.engine.writer import Writer
 from tillbridge.model.answers import CrmPersonRow
 from tillbridge.model.errors import SyncError
 from tillbridge.model.reading import Query
 from tillbridge.model.records import Customer
 from tillbridge.model.writing import FieldFacts, ObjectFacts
-from tillbridge.store.journal import RESOLVED, Problem
-from tillbridge.store.people import Verdict
-from tillbridge.sync.remedies import Remedy, typed
+from tillbridge.store.arrivals import Arrivals
+from tillbridge.store.journal import IGNORED, OPEN, RESOLVED, Problem
+from tillbridge.store.people import People, Verdict
+from tillbridge.sync.match import match_keys
+from tillbridge.sync.remedies import Edit, Remedy, typed
 
 # So many problems are replayed together: some ten pages of the till's, and a full write's worth of calls.
 REPLAYED_AT_ONCE = 1_000
@@ -54,7 +58,7 @@ def replay(connection: Connection, ids: Sequence[int]) -> Replayed:
     done = Replayed()
     for start in range(0, len(ids), REPLAYED_AT_ONCE):
         _replay_some(connection, ids[start : start + REPLAYED_AT_ONCE], done)
-    _attach(connection, done.counts)
+    send_waiting(connection, done.counts)
     return done
 
 
@@ -78,21 +82,11 @@ def _replay_some(connection: Connection, ids: Sequence[int], done: Replayed) -> 
             done.refused.append(problem)
 
 
-def _attach(connection: Connection, counts: Counter[str]) -> int:
-    """Send again the receipts that were waiting for what has just been accepted; return how many."""
-    sales = connection.state.waiting_sales()
-    for start in range(0, len(sales), REPLAYED_AT_ONCE):
-        found = Slice()
-        read_sales_by_id(connection, found, sales[start : start + REPLAYED_AT_ONCE])
-        counts.update(deliver(connection, found, force=False).counts)
-    return len(sales)
-
-
 # --- decisions about values ----------------------------------------------------------------------
 
 
 def prepare_edit(connection: Connection, problem: Problem, fields: dict[str, str]) -> None:
-    """Set fields of one record by hand, for its next sends. Raises Mistaken for what cannot be set."""
+    """Set fields of one record by hand, until the till shows other values. Raises Mistaken."""
     if problem.state == RESOLVED:
         raise Mistaken(
             f"Problem {problem.id} is resolved: Salesforce has accepted the record, and nothing is left to "
@@ -101,10 +95,29 @@ def prepare_edit(connection: Connection, problem: Problem, fields: dict[str, str
     held = _described(connection, problem.object)
     for name, text in fields.items():
         _check_value(_field(connection, held, name), text)
-    edit = {**connection.journal.edit_of(problem), **{name: text or None for name, text in fields.items()}}
+    before, sent = connection.journal.edit_of(problem), connection.journal.payload_of(problem) or {}
+    instead = {name: sent.get(name) for name in fields} if sent else {}
+    edit = Edit(
+        {**before.fields, **{name: text or None for name, text in fields.items()}},
+        {**instead, **before.instead},  # What was sent last may be what was set before.
+    )
     with connection.state.begin() as c:
         connection.journal.edit(c, problem, edit)
         connection.journal.release(c, [problem.id])
+
+
+def remove_edit(connection: Connection, problem: Problem) -> None:
+    """Take back what was set by hand for one record, and send what the till shows. Raises Mistaken."""
+    if not connection.journal.edit_of(problem).fields:
+        raise Mistaken(f"Nothing was set by hand for problem {problem.id}: there is nothing to take back.")
+    with connection.state.begin() as c:
+        connection.journal.edit(c, problem, Edit())
+        connection.journal.release(c, [problem.id])
+        connection.state.doubt(c, problem.kind, [problem.till_id])
+    found = Slice()
+    read_again(connection, found, [problem])
+    read_parents(connection, found)
+    deliver(connection, found, force=False)
 
 
 def field_of_cause(example: Problem, named: str | None) -> str:
@@ -132,6 +145,58 @@ def prepare_fix(connection: Connection, remedies: Sequence[Remedy]) -> None:
             raise Mistaken(f"A default for {remedy.field} needs a value.")
     with connection.state.begin() as c:
         connection.journal.remedy(c, remedies)
+
+
+# A picklist that lacks more values than these is asked to hold what is no list at all.
+VALUES_ADDED_MAX = 20
+
+_LACKS_VALUE = "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"
+_LISTS = frozenset({"picklist", "multipicklist"})
+
+
+def add_values(connection: Connection, example: Problem, field_name: str) -> list[str]:
+    """Add to a picklist of the org what it was refused for lacking; return what was added.
+
+    Nothing, when somebody has added it meanwhile. Raises Mistaken for what
+    cannot be added, and what the CRM's port raises when we may not.
+    """
+    if example.code != _LACKS_VALUE:
+        raise Mistaken(
+            f"This cause is no value that a picklist lacks ({example.code}): a picklist cannot help it."
+        )
+    field = _field(connection, _described(connection, example.object), field_name)
+    if field.type not in _LISTS:
+        raise Mistaken(f"{example.object}.{field_name} is no picklist.")
+    values = _lacked(connection, example.cause, field)
+    if len(values) > VALUES_ADDED_MAX:
+        raise Mistaken(
+            f"{len(values)} different values are missing in {example.object}.{field_name}, such as "
+            f"{', '.join(values[:3])}: that is no list. Lift its restriction in Salesforce, or use --replace."
+        )
+    if too_long := [value for value in values if 0 < field.length < len(value)]:
+        raise Mistaken(f"{field_name} takes {field.length} characters: {too_long[0]} is longer.")
+    if values:
+        connection.crm.add_picklist_values(example.object, field_name, values)
+        forget_objects(connection.state)
+        shown = _field(connection, _described(connection, example.object), field_name).values
+        if lost := sorted({*field.values, *values} - set(shown)):
+            raise Mistaken(
+                f"Salesforce took the change, and its picklist {example.object}.{field_name} does not show "
+                f"{', '.join(lost)}: look at its values in Setup."
+            )
+    return values
+
+
+def _lacked(connection: Connection, cause: str, field: FieldFacts) -> list[str]:
+    """Return the values that records of a cause carry and the picklist lacks, the first seen first."""
+    found: dict[str, None] = {}
+    for problem in connection.journal.problems(cause=cause, states=(*OPEN, IGNORED)):
+        sent = (connection.journal.payload_of(problem) or {}).get(field.name)
+        # A bulk job keeps no payload; but the refusal ends with the value.
+        text = sent if isinstance(sent, str) else problem.message.rpartition(": ")[2]
+        parts = text.split(";") if field.type == "multipicklist" else [text]
+        found.update(dict.fromkeys(part for part in map(str.strip, parts) if part))
+    return [value for value in found if value not in field.values]
 
 
 # A value of these may be anything before it is replaced, also what the org does not take.
@@ -195,7 +260,7 @@ def reviews(connection: Connection) -> list[Side]:
     """Return everybody whom a person has to decide, both sides as they are now."""
     refresh_people(connection)
     waiting = list(connection.people.reviews())
-    customers = _customers(connection, [verdict.till_id for verdict in waiting])
+    customers = read_customers(connection, [verdict.till_id for verdict in waiting])
     crm_ids = {verdict.till_id: candidate_ids(connection, verdict) for verdict in waiting}
     people = connection.people.get({i for ids in crm_ids.values() for i in ids})
     return [
@@ -209,12 +274,27 @@ def reviews(connection: Connection) -> list[Side]:
 
 
 def candidate_ids(connection: Connection, verdict: Verdict) -> list[str]:
-    """Return a verdict's candidates, also those whom the same run was only creating."""
+    """Return a verdict's candidates, also those whom the same run was only creating.
+
+    A duplicate rule need not say whom it found (fact sheet Salesforce 6.3): then whoever shares an
+    e-mail, a phone or an address with the customer.
+    """
+    if not verdict.detail.get("candidates"):
+        return look_alikes(connection.people, connection.arrivals, verdict)
     named = [each["crm_id"] for each in verdict.detail.get("candidates", ())]
     fresh = [name.removeprefix(_FRESH) for name in named if name.startswith(_FRESH)]
     links = connection.state.links("customer", fresh)
     ids = (links.get(i.removeprefix(_FRESH)) if i.startswith(_FRESH) else i for i in named)
     return list(dict.fromkeys(i if isinstance(i, str) else i.crm_id for i in ids if i is not None))
+
+
+def look_alikes(people: People, arrivals: Arrivals, verdict: Verdict) -> list[str]:
+    """Return the people of the CRM who share a match key with a customer, but for whom it is linked to."""
+    seeker = arrivals.people([verdict.till_id]).get(verdict.till_id)
+    if seeker is None:
+        return []
+    found = people.find({verdict.till_id: match_keys(seeker)})[verdict.till_id]
+    return [row.id for row in found if row.id != verdict.detail.get("crm_id") and not row.converted]
 
 
 _FRESH = "new:"
@@ -231,14 +311,20 @@ def choose(connection: Connection, till_id: str, choice: str, by: str) -> Chosen
     if known.state != "review":
         stands = f"it is {known.state.replace('_', ' ')}{f' ({known.reason})' if known.reason else ''}"
         raise Mistaken(f"Nobody has to decide about customer {till_id}: {stands}.")
+    if known.crm_id is not None:
+        raise Mistaken(
+            f"Customer {till_id} is linked to {known.object} {known.crm_id}, and Salesforce takes that for "
+            "the same as another record: merge the two there (`tillbridge dedupe scan` finds them), or "
+            "exempt our user from the duplicate rule; what waits is sent again by itself."
+        )
     person = None if choice == "new" else _person(connection, choice)
-    customer = _customers(connection, [till_id]).get(till_id)
+    customer = read_customers(connection, [till_id]).get(till_id)
     if customer is None:
         raise Mistaken(f"Lightspeed shows no customer {till_id} any more: there is nobody to link.")
     plan = plan_choice(connection, customer, person, by)
     plan.begin()
     Writer(connection).deliver(plan.rows, extra=plan.after, force=True)
-    attached = _attach(connection, Counter())
+    attached = send_waiting(connection, Counter())
     now = connection.state.known("customer", [till_id])[till_id]
     return Chosen(now.state, now.reason, now.crm_id, now.object, attached)
 
@@ -259,7 +345,8 @@ def _person(connection: Connection, crm_id: str) -> CrmPersonRow:
 _ID_LETTERS = 18
 
 
-def _customers(connection: Connection, ids: Sequence[str]) -> dict[str, Customer]:
+def read_customers(connection: Connection, ids: Sequence[str]) -> dict[str, Customer]:
+    """Read these customers from the till as they are now."""
     if not ids:
         return {}
     pages = connection.till.customers(Query(ids=tuple(ids)))

@@ -22,6 +22,7 @@ from tillbridge.model.clock import Clock
 from tillbridge.model.reading import TillAccount
 from tillbridge.model.records import Employee, Register, Store
 from tillbridge.model.sale import RateTable, Surroundings
+from tillbridge.store.people import People
 from tillbridge.store.state import State
 
 FRESH = timedelta(hours=1)
@@ -43,8 +44,8 @@ class Directory(msgspec.Struct, frozen=True):
         return 0 <= clock.now().timestamp() - self.read_at < FRESH.total_seconds()
 
 
-def read_directory(till: Till, state: State, clock: Clock) -> Directory:
-    """Read the small tables from the till and keep them."""
+def read_directory(till: Till, state: State, people: People, clock: Clock) -> Directory:
+    """Read the small tables from the till and keep them, sealed: they name employees."""
     account = till.account()
     directory = Directory(
         read_at=clock.now().timestamp(),
@@ -55,13 +56,13 @@ def read_directory(till: Till, state: State, clock: Clock) -> Directory:
         categories=till.categories(),
     )
     with state.begin() as c:
-        state.keep(c, _FACT, msgspec.to_builtins(directory))
+        people.keep(c, _FACT, msgspec.to_builtins(directory))
     return directory
 
 
-def kept_directory(state: State) -> Directory | None:
+def kept_directory(people: People) -> Directory | None:
     """Return the small tables as last read; None before the first time."""
-    kept: Any = state.fact(_FACT)
+    kept: Any = people.fact(_FACT)
     return None if kept is None else msgspec.convert(kept, Directory)
 
 

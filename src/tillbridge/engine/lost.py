@@ -37,8 +37,9 @@ def follow_lost(
     if not fates:
         return
     with connection.state.begin() as c:
-        for old, (_, new) in fates.items():
-            connection.state.repoint(c, old, new)
+        for old, (object_name, new) in fates.items():
+            moved = connection.state.repoint(c, old, Link(new, object_name) if new else None)
+            connection.people.forget_shadows(c, moved)
         connection.people.forget(c, [old for old, (_, new) in fates.items() if new is None])
     resolver.repoint({old: new for old, (_, new) in fates.items()})
     for standing, _ in refused:

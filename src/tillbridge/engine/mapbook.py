@@ -78,6 +78,22 @@ def name_at(state: State, moment: float) -> str | None:
     return found
 
 
+def fields_moved(connection: Connection, kind: str, moment: float | None) -> frozenset[str] | None:
+    """Return the fields of a kind that are mapped otherwise than at a moment; None when nobody knows.
+
+    Settings that the map's functions look at count for every field.
+    """
+    name = None if moment is None else name_at(connection.state, moment)
+    kept = None if name is None else connection.state.fact(_fact(name))
+    if kept is None:
+        return None
+    then, now = msgspec.convert(kept, Rules), rules_of(connection)
+    before, after = then.tables.get(kind, {}), now.tables.get(kind, {})
+    if msgspec.structs.replace(then, tables={}) != msgspec.structs.replace(now, tables={}):
+        return frozenset(before) | frozenset(after)
+    return frozenset(f for f in before.keys() | after.keys() if before.get(f) != after.get(f))
+
+
 def connection_at(
     connection: Connection, moment: float, functions: Mapping[str, Callable[..., Any]]
 ) -> Connection | None:
@@ -101,7 +117,7 @@ def _with_rules(
         over, account=connection.account.id, model=connection.settings.model, functions=functions
     )
     settings = _settings(connection.settings, rules)
-    directory = kept_directory(connection.state)
+    directory = kept_directory(connection.people)
     assert directory is not None
     return replace(
         connection,

@@ -6,7 +6,7 @@ the CRM's own people write too, only a record that is not there yet gets it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -14,11 +14,11 @@ import msgspec
 from tillbridge.engine.connection import Connection
 from tillbridge.engine.rows import Given, Mapped
 from tillbridge.model.catalog import StockFacts
-from tillbridge.model.sale import Ref
+from tillbridge.model.sale import BuyerStanding, Ref
 from tillbridge.model.writing import ObjectFacts
 from tillbridge.sync.fieldmap import FieldMap
 from tillbridge.sync.fit import fit
-from tillbridge.sync.remedies import Remedy, read, replaced
+from tillbridge.sync.remedies import Edit, Remedy, read, replaced
 
 # Records that carry money of their own; their details inherit the currency.
 _MONEYED = frozenset({"sale", "price"})
@@ -49,8 +49,8 @@ def mapped(
         payload[_CURRENCY] = connection.account.currency
     if remedies:
         _put_defaults(payload, remedies, table, held)
-    if edits := decided.edits and decided.edits.get((kind, _id_of(facts))):
-        _put_edits(payload, edits, held)
+    if edit := decided.edits and decided.edits.get((kind, _id_of(facts))):
+        _put_edits(payload, edit, held)
     told = [f"{note.field}: {note.text}" for note in notes if note.what in _TOLD]
     return payload, "; ".join(told) or None
 
@@ -78,11 +78,13 @@ def _put_defaults(
             payload[remedy.field] = Given(value, once=True, extra=remedy.field not in payload)
 
 
-def _put_edits(payload: dict[str, Mapped], edits: Mapping[str, str | None], held: ObjectFacts) -> None:
-    for name, text in edits.items():
+def _put_edits(payload: dict[str, Mapped], edit: Edit, held: ObjectFacts) -> None:
+    for name, text in edit.fields.items():
         before = payload.get(name)
         if name not in held.fields or isinstance(before, Ref):
             continue
         mapped_value = before.mapped if isinstance(before, Given) else before
+        if not isinstance(mapped_value, BuyerStanding) and not edit.holds(name, mapped_value):
+            continue
         extra = before.extra if isinstance(before, Given) else name not in payload
         payload[name] = Given(read(text, held.fields[name]), mapped_value, extra=extra)

@@ -13,17 +13,33 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Literal, Protocol
 
-from tillbridge.model.acks import Ack
-from tillbridge.model.answers import CrmPersonRow, CrmProduct, CrmTotals, HeldAsk, KeyedRow
-from tillbridge.model.reading import Page, Query, SaleChild, TillAccount
+from tillbridge.model.acks import Ack, Refused
+from tillbridge.model.answers import CrmPersonRow, CrmProduct, CrmStamp, CrmTotals, HeldAsk, KeyedRow
+from tillbridge.model.reading import Countable, Page, Query, SaleChild, TillAccount
 from tillbridge.model.records import Customer, Employee, Product, Register, Sale, SaleVoid, Stock, Store
-from tillbridge.model.writing import BulkAck, BulkJob, CrmOrg, CrmUsage, ObjectFacts, Slot
+from tillbridge.model.writing import (
+    BulkAck,
+    BulkJob,
+    CrmOrg,
+    CrmUsage,
+    Merge,
+    ObjectFacts,
+    Slot,
+    TillSlot,
+    TillValue,
+)
 
 
 class Till(Protocol):
-    """A till account. Reading never changes it. `calls` counts requests sent since the start."""
+    """A till account. Reading never changes it. `calls` counts requests sent since the start.
+
+    Its customers are the only thing that is ever written there.
+    """
 
     calls: int
+
+    def crowded(self) -> bool:
+        """Say whether others use its limits so much that work which can wait should wait; no request."""
 
     def account(self) -> TillAccount:
         """Say which account this is."""
@@ -61,6 +77,41 @@ class Till(Protocol):
     def payments(self, after_id: str | None) -> Iterator[Page[SaleChild]]:
         """Read the payments that are newer than `after_id`, newest first, without their sales."""
 
+    def count(self, kind: Countable, since: datetime | None = None) -> int:
+        """Count customers, products or sales without reading them; ten times the price of a page.
+
+        `since`: only customers created, products changed, sales completed from then on.
+        """
+
+    def create_customer(self, slots: Mapping[TillSlot, TillValue]) -> Customer:
+        """Create a customer and return it as the till keeps it. Opt-outs that are not named are false.
+
+        Never repeated: after a lost answer `Transient(outcome_unknown=True)` is
+        raised, and `find_customers` tells whether it happened.
+        """
+
+    def find_customers(self, *, emails: Collection[str], phones: Collection[str]) -> list[Customer]:
+        """Ask the till itself who holds one of these e-mails or phones now, archived ones too.
+
+        A phone is found as it was written, since the till compares text.
+        """
+
+    def change_customer(self, base: Customer, slots: Mapping[TillSlot, TillValue]) -> Customer | None:
+        """Write some slots of a customer, leave all others, and return it as read back.
+
+        Reads it first: None when a slot to be written does not show what `base`
+        shows any more; then nothing was written. Repeatable: it says what shall be.
+        """
+
+    def clear_customer(self, customer_id: str) -> None:
+        """Empty what the till's own erasure would keep: the note, the custom fields, the tags."""
+
+    def anonymise_customer(self, customer_id: str) -> None:
+        """Let the till erase who this is; the record stays, archived. One that is erased already stays so."""
+
+    def archive_customer(self, customer_id: str) -> None:
+        """Archive a customer."""
+
 
 class Crm(Protocol):
     """A CRM org. `calls` counts API requests sent since the start (token requests apart)."""
@@ -69,6 +120,9 @@ class Crm(Protocol):
 
     def org(self) -> CrmOrg:
         """Say which org this is; costs no API call."""
+
+    def limits(self) -> dict[str, tuple[int, int]]:
+        """Read what the org allows, as name -> (remaining, allowed). One call, and minutes old."""
 
     def usage(self) -> CrmUsage | None:
         """Return the org's API use as the last answer told it; None before the first answer."""
@@ -93,13 +147,26 @@ class Crm(Protocol):
         then `Transient(outcome_unknown=True)` is raised.
         """
 
+    def merge(self, merges: Sequence[Merge]) -> list[Ack]:
+        """Merge records, up to `merges_max` in ONE call; one ack a merge. What hangs on a loser moves over.
+
+        Never repeated: `Transient(outcome_unknown=True)` after a lost answer; `people_by_id`
+        tells who has become whom.
+        """
+
+    def delete(self, object_name: str, record_id: str) -> Refused | None:
+        """Delete one record; return why it was refused, or None. One that is gone already is deleted."""
+
     def bulk_open(
         self, object_name: str, operation: Literal["upsert", "update", "insert"], key_field: str | None
     ) -> str:
         """Open a bulk job and return its id."""
 
     def bulk_upload(self, job_id: str, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> int:
-        """Send the rows of a job (once), streaming; return how many. KeyRefs need columns "Parent__r.Key"."""
+        """Send the rows of a job (once), streaming; return how many. KeyRefs need columns "Parent__r.Key".
+
+        `Transient(outcome_unknown=True)` when it may have them although no answer came.
+        """
 
     def bulk_close(self, job_id: str) -> None:
         """Say that all rows are there: the job may start."""
@@ -112,6 +179,12 @@ class Crm(Protocol):
 
     def bulk_results(self, job: BulkJob, key_column: str) -> Iterator[BulkAck]:
         """Read what became of every row, streaming: written, refused, and never looked at."""
+
+    def add_picklist_values(self, object_name: str, field: str, values: Sequence[str]) -> None:
+        """Add values to a field's list of values; those it has stay.
+
+        PermissionMissing and BadRequest say what a person can do instead.
+        """
 
     def deploy(self, package: bytes, *, check_only: bool) -> str:
         """Start installing a metadata package and return the deployment's id."""
@@ -140,13 +213,27 @@ class Questions(Protocol):
     def changed_people(
         self, objects: Mapping[str, Collection[str]], facts: Mapping[str, ObjectFacts], since: datetime
     ) -> list[CrmPersonRow]:
-        """Read the people of several objects that changed since a moment of the org's clock, in one call."""
+        """Read the people of several objects that changed since a moment of the org's clock, in one call.
+
+        Whoever was deleted or merged away since comes too (`deleted`, `became`), and
+        converted Leads: a deletion is told for as long as the org's bin holds it.
+        """
+
+    def people_stamps(
+        self, objects: Collection[str], facts: Mapping[str, ObjectFacts], since: datetime
+    ) -> list[CrmStamp]:
+        """Say who changed since, deleted ones too, in a call for each 2,000: ten times as many as in full."""
+
+    def people_by_id(
+        self, objects: Mapping[str, Collection[str]], facts: Mapping[str, ObjectFacts], ids: Collection[str]
+    ) -> list[CrmPersonRow]:
+        """Read these people as they are now, deleted ones too, in one call for up to 200 of them."""
 
     def fates(self, name: str, ids: Collection[str]) -> dict[str, str | None]:
         """Say which of these records are gone: id to the one they were merged into, None if deleted."""
 
-    def users_of(self, kind: Literal["store", "employee"]) -> dict[str, str]:
-        """Return the owners that administrators named: store or employee key to user id."""
+    def owners(self) -> dict[str, str]:
+        """Return the owners that administrators named: store or employee key to user id, in one call."""
 
     def days(self, prefix: str) -> tuple[date, date, int] | None:
         """Return first and last business day of a till account's sales, and their count; None without any."""

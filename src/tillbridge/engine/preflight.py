@@ -20,8 +20,11 @@ from tillbridge.engine.ports import Crm, Questions, Till
 from tillbridge.model.clock import Clock
 from tillbridge.model.errors import ConfigurationInvalid
 from tillbridge.model.writing import FieldFacts, ObjectFacts
+from tillbridge.store.arrivals import Arrivals
+from tillbridge.store.changes import Changes
 from tillbridge.store.journal import Journal
 from tillbridge.store.people import People
+from tillbridge.store.plans import Plans
 from tillbridge.store.raw import Raw
 from tillbridge.store.spool import Spool
 from tillbridge.store.state import State
@@ -46,23 +49,29 @@ def prepare(
     people: People,
     spool: Spool,
     raw: Raw,
+    changes: Changes,
+    arrivals: Arrivals,
+    plans: Plans,
     clock: Clock,
     rng: random.Random,
     maps: Mapping[str, FieldMap],
     progress: Progress,
     account: str,
     fresh: bool = False,
+    as_kept: bool = False,
 ) -> Connection:
     """Check both sides and put a connection together. `fresh` reads everything again.
 
+    `as_kept` asks the till for nothing that is kept, however old: for whoever only looks at what it showed.
     `account` is the till account that the configuration names: what is kept of another one is not used.
 
     Raises ConfigurationInvalid with every missing object, field and permission,
     Halted when this state belongs to another account or org.
     """
-    directory = kept_directory(state)
-    if directory is None or fresh or directory.account.id != account or not directory.is_fresh(clock):
-        directory = read_directory(till, state, clock)
+    directory = kept_directory(people)
+    is_kept = directory is not None and directory.account.id == account
+    if directory is None or fresh or not is_kept or not (as_kept or directory.is_fresh(clock)):
+        directory = read_directory(till, state, people, clock)
     state.bind(till_account=directory.account.id, crm_org=crm.org().id)
     objects = None if fresh else _kept_objects(state, clock)
     names = {table.object for table in maps.values()}
@@ -89,6 +98,9 @@ def prepare(
         people=people,
         spool=spool,
         raw=raw,
+        changes=changes,
+        arrivals=arrivals,
+        plans=plans,
         clock=clock,
         rng=rng,
         maps=maps,
@@ -104,7 +116,7 @@ def prepare(
 
 def refresh_directory(connection: Connection) -> Directory:
     """Read the small tables again and let the connection know."""
-    directory = read_directory(connection.till, connection.state, connection.clock)
+    directory = read_directory(connection.till, connection.state, connection.people, connection.clock)
     connection.around = surroundings(directory, connection.settings)
     return directory
 

@@ -4,8 +4,10 @@ It writes nothing by itself: the one pipeline does, and digests decide what goes
 out. Where the CRM turns out to hold something else than it once confirmed, the
 digest of that row is forgotten; where it holds nothing any more, the link is.
 
-What a reader would get wrong: a difference is "missed" only if the feed had
-passed it by. What the next poll would bring anyway is repaired without a word.
+What a reader would get wrong: a difference is "missed" only if the till shows
+what it had not shown before, and the feed had passed that by. What the next poll
+would bring anyway is repaired without a word; what our own field map, settings
+or links make different is carried across and counted, and nobody missed it.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from decimal import Decimal
 
 import msgspec
 
+from tillbridge.engine import mapbook
 from tillbridge.engine.catalog import stock_rows
 from tillbridge.engine.connection import Connection
 from tillbridge.engine.mapping import mapped
@@ -31,11 +34,15 @@ from tillbridge.model.sale import Ref
 from tillbridge.model.writing import FieldFacts, ObjectFacts, Value
 from tillbridge.store.state import Known, Settled
 from tillbridge.store.verified import Missed, Verified
+from tillbridge.sync.remedies import read
 
 _STREAM_OF = {"sale": SALES, "customer": CUSTOMERS, "product": PRODUCTS, "stock": STOCK}
 _NUMBERS = frozenset({"double", "currency", "percent", "int"})
 _GONE = "deleted in Salesforce"
 _NEW = "never carried across"
+
+# What is counted of things that the till shows as before, and that we write otherwise than before.
+MAPPED_ANEW = "mapped anew"
 
 # A line of the diary names so many rows of a sale.
 _WORDS_MAX = 10
@@ -45,15 +52,17 @@ HeldRow = Mapping[str, str | None]
 
 
 class Outcome(msgspec.Struct):
-    """What became of rows, and what the feed had missed."""
+    """What became of rows, and what the feed had missed. `stopped`: why the rest was not looked at."""
 
     counts: Counter[str]
     missed: list[Missed]
+    stopped: str | None = None
 
     def add(self, other: Outcome) -> None:
         """Take in another one."""
         self.counts.update(other.counts)
         self.missed += other.missed
+        self.stopped = self.stopped or other.stopped
 
 
 def nothing() -> Outcome:
@@ -73,7 +82,8 @@ def repair(connection: Connection, again: Slice, found_by: str, *, ask_crm: bool
     again.customers = {customer.id: customer for customer in people}
     read_parents(connection, again)
     memory = _Memory(connection, again)
-    review = _Review(connection, memory)
+    sources = _Sources(connection, again)
+    review = _Review(connection, memory, sources)
     review.rows(_sale_rows(connection, again), ask_crm=ask_crm)
     review.rows(stock_rows(connection, again.stock), ask_crm=ask_crm)
     if ask_crm:
@@ -81,17 +91,18 @@ def repair(connection: Connection, again: Slice, found_by: str, *, ask_crm: bool
     logged = _passed_by(connection, again, memory, review.findings(found_by))
     with state.begin() as c:
         for kind, ids in review.doubted.items():
-            verified.doubt(c, kind, ids)
+            state.doubt(c, kind, ids)
         for kind, ids in review.gone.items():
             verified.unlink(c, kind, ids)
         state.settle(c, review.lost)
         verified.log(c, logged)
     counts = carry(connection, again)
-    late = _passed_by(connection, again, memory, _moved(connection, again, memory, review, found_by))
+    late = _passed_by(connection, again, memory, _moved(connection, again, memory, sources, review, found_by))
     with state.begin() as c:
         verified.log(c, late)
         for kind, read in again_ids(again).items():
             verified.mark(c, kind, read)
+    counts[MAPPED_ANEW] += len(sources.mapped_anew)
     return Outcome(counts, [*logged, *late])
 
 
@@ -139,20 +150,66 @@ class _Memory:
         }
 
 
+class _Sources:
+    """Tells what the till has changed from what our field map, settings or links make different.
+
+    Sales and customers are compared with what was kept of them; of what is not
+    kept, the map that was in force when it last moved tells.
+    """
+
+    def __init__(self, connection: Connection, again: Slice) -> None:
+        self._connection = connection
+        self._again = again
+        self._shown = {
+            "sale": connection.raw.shown_before("sale", again.sales.values()),
+            "customer": connection.raw.shown_before("customer", again.customers.values()),
+        }
+        kinds = again_ids(again)
+        self._moved_at = {kind: connection.state.moved_at(kind, ids) for kind, ids in kinds.items()}
+        self._moved_at["price"] = connection.state.moved_at("price", again.products)
+        self.mapped_anew: set[Thing] = set()
+
+    def is_ours(self, thing: Thing, fields: Collection[str] = ()) -> bool:
+        """Say whether we, and not the till, make a thing different, and count it then.
+
+        `fields`: those that differ, if that is known.
+        """
+        shown = self._shown_as_now(thing)
+        if shown is None:
+            moved_at = self._moved_at.get(thing[0], {}).get(thing[1])
+            moved = mapbook.fields_moved(self._connection, thing[0], moved_at)
+            shown = bool(moved) and moved is not None and moved.issuperset(fields)
+        if shown:
+            self.mapped_anew.add(thing)
+        return shown
+
+    def _shown_as_now(self, thing: Thing) -> bool | None:
+        """Say whether the till shows of a thing what it showed before; None where nothing was kept."""
+        kind, till_id = thing
+        shown = self._shown.get(kind, {}).get(till_id)
+        if shown is None and kind == "sale":
+            return self._connection.raw.loaded_as("sale", self._again.sales[till_id])
+        if shown is None and kind == "customer":
+            return self._connection.raw.loaded_as("customer", self._again.customers[till_id])
+        return shown
+
+
 # --- what differs --------------------------------------------------------------------------------
 
 
 class _Review:
     """Compares planned rows with what we remember of them and with what the CRM holds."""
 
-    def __init__(self, connection: Connection, memory: _Memory) -> None:
+    def __init__(self, connection: Connection, memory: _Memory, sources: _Sources) -> None:
         self._connection = connection
+        self._sources = sources
         self._known = memory.known
         self._stamps = memory.stamps
         self.doubted: dict[str, list[str]] = defaultdict(list)
         self.gone: dict[str, list[str]] = defaultdict(list)
         self.lost: list[Settled] = []
         self.products: dict[str, HeldRow] = {}
+        self._by_hand: dict[Thing, dict[str, str | None]] = {}
         self._words: dict[Thing, list[str]] = defaultdict(list)  # by sale, or by the thing itself
 
     def rows(self, rows: Sequence[Row], *, ask_crm: bool) -> None:
@@ -164,6 +221,7 @@ class _Review:
         moved = {s.row.thing for s in standings if self._has_moved(s)}
         asked = [s for s in standings if self._is_linked(s.row.thing) and (ask_crm or s.row.thing in moved)]
         held = self._held(asked)
+        self._note_hands(asked)
         theirs: dict[Thing, list[tuple[Standing, str]]] = defaultdict(list)
         for standing in standings:
             thing = standing.row.thing
@@ -172,7 +230,8 @@ class _Review:
                 self.gone[thing[0]].append(thing[1])
                 self._words[_whole(standing.row)].append(words)
             elif thing in moved:
-                self._words[_whole(standing.row)].append(words)
+                if not self._sources.is_ours(_whole(standing.row), self._fields_of(standing, held)):
+                    self._words[_whole(standing.row)].append(words)
             elif words:
                 theirs[_whole(standing.row)].append((standing, words))
         self._parents_exist(standings, held)
@@ -225,11 +284,34 @@ class _Review:
         shown = held[row.thing]
         if shown is None:
             return f"{name} {_GONE}".strip(), True
-        fields = _differing(standing, shown, self._facts(row.object))
+        fields = self._differing(standing, shown)
         if not fields:
             return ((name or "other fields") if moved else ""), False
         told = ", ".join(fields) if moved else f"{', '.join(fields)} in Salesforce"
         return f"{name}: {told}".removeprefix(": "), False
+
+    def _note_hands(self, standings: Sequence[Standing]) -> None:
+        """Learn what people have set for these rows on the problems desk: it stays as they set it."""
+        ids: dict[str, list[str]] = defaultdict(list)
+        for standing in standings:
+            ids[standing.row.kind].append(standing.row.till_id)
+        for kind, of in ids.items():
+            by_hand = self._connection.journal.set_by_hand(kind, of)
+            self._by_hand.update({(kind, i): fields for i, fields in by_hand.items()})
+
+    def _fields_of(self, standing: Standing, held: Mapping[Thing, HeldRow | None]) -> list[str]:
+        shown = held.get(standing.row.thing)
+        return [] if shown is None else self._differing(standing, shown)
+
+    def _differing(self, standing: Standing, shown: HeldRow) -> list[str]:
+        facts = self._facts(standing.row.object)
+        by_hand = self._by_hand.get(standing.row.thing, {})
+        return [
+            name
+            for name in _differing(standing, shown, facts)
+            if name not in by_hand
+            or not same_value(read(by_hand[name], facts.fields[name]), shown.get(name), facts.fields[name])
+        ]
 
     def _facts(self, name: str) -> ObjectFacts:
         return self._connection.objects[name]
@@ -259,7 +341,7 @@ class _Review:
             if standing.row.kind != "sale" or shown is None:
                 continue
             facts = self._facts(standing.row.object)
-            for name in _differing(standing, shown, facts):
+            for name in self._differing(standing, shown):
                 ref, crm_id = standing.row.payload[name], standing.payload[name]
                 if isinstance(ref, Ref) and isinstance(crm_id, str) and shown.get(name) is None:
                     wanted[facts.fields[name].references[0]][crm_id] = ref
@@ -385,14 +467,20 @@ def same_value(ours: Value, theirs: str | None, facts: FieldFacts) -> bool:
 
 
 def _moved(
-    connection: Connection, again: Slice, memory: _Memory, review: _Review, found_by: str
+    connection: Connection,
+    again: Slice,
+    memory: _Memory,
+    sources: _Sources,
+    review: _Review,
+    found_by: str,
 ) -> list[Missed]:
-    """Name the customers and products whose digests the pipeline has moved."""
+    """Name the customers and products whose digests the pipeline has moved, and the till had changed."""
     after = _Memory(connection, again)
     found = [
         Missed(kind="customer", till_id=i, found_by=found_by, what=what)
         for i in again.customers
         if (what := _customer_moved(("customer", i), memory, after))
+        and not (what != _NEW and sources.is_ours(("customer", i)))
     ]
     for i, product in again.products.items():
         fields: list[str] = []
@@ -405,7 +493,8 @@ def _moved(
                 if not isinstance(payload[name], Given)
                 and not same_value(payload[name], shown[name], facts.fields[name])  # type: ignore[arg-type]
             ]
-        if what := _product_moved(i, memory, after, sorted(fields)):
+        what = _product_moved(i, memory, after, sorted(fields), sources)
+        if what:
             found.append(Missed(kind="product", till_id=i, found_by=found_by, what=what))
     return found
 
@@ -421,15 +510,19 @@ def _customer_moved(thing: Thing, memory: _Memory, after: _Memory) -> str:
     return ", ".join(fields) or "archived, or a field that Salesforce does not take"
 
 
-def _product_moved(product_id: str, memory: _Memory, after: _Memory, fields: Sequence[str]) -> str:
+def _product_moved(
+    product_id: str, memory: _Memory, after: _Memory, fields: Sequence[str], sources: _Sources
+) -> str:
     before, now = memory.known.get(("product", product_id)), after.known.get(("product", product_id))
     if before is None:
         return _NEW if now is not None else ""
     words = []
-    if now is not None and before.crm_id and before.digest not in {None, now.digest}:
+    is_other = now is not None and before.crm_id and before.digest not in {None, now.digest}
+    if is_other and not sources.is_ours(("product", product_id), fields):
         words.append(", ".join(fields) or "other fields")
     price, priced = memory.known.get(("price", product_id)), after.known.get(("price", product_id))
-    if price is not None and priced is not None and price.digest not in {None, priced.digest}:
+    is_other = price is not None and priced is not None and price.digest not in {None, priced.digest}
+    if is_other and not sources.is_ours(("price", product_id)):
         words.append("price")
     return "; ".join(words)
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import cast
 
+import msgspec
+
 from tillbridge.engine.rows import Given, Row, Standing
 from tillbridge.model.records import Kind
 from tillbridge.model.sale import BuyerStanding, Ref
@@ -162,7 +164,7 @@ class Resolver:
         for thing, link in self._links.items():
             if link is not None and link.crm_id in fates:
                 new = fates[link.crm_id]
-                self._links[thing] = None if new is None else Link(new, link.object, link.crm_parent)
+                self._links[thing] = msgspec.structs.replace(link, crm_id=new) if new is not None else None
                 if new is None and thing[0] == Kind.CUSTOMER:
                     self._states[thing[1]] = "left_out"
 
@@ -178,4 +180,6 @@ def _part_of(link: Link, part: str | None) -> str | None:
     """Pick what a lookup wants of a customer: the account, the contact or the lead."""
     if part is None or _PARTS.get(link.object) == part:
         return link.crm_id
+    if part == "lead":
+        return link.lead
     return link.crm_parent if part == "account" else None

@@ -53,7 +53,8 @@ def sweep(connection: Connection, *, calls: int | None = None, full: bool = Fals
 
     Without wishes it reads as many pages as are due since the last time, so
     that everything comes round once in `checks.sweep_days`. `calls` bounds the
-    till's calls instead; `full` makes a whole turn. Raises what the ports raise:
+    till's calls instead; `full` makes a whole turn. Whatever it was to read, it
+    stops where only the reserve for others is left. Raises what the ports raise:
     what was read until then is settled, and the next run goes on behind it.
     """
     turn = _Turn(connection)
@@ -66,17 +67,37 @@ def sweep(connection: Connection, *, calls: int | None = None, full: bool = Fals
             break
         if calls is not None and connection.till.calls - spent_before >= calls:
             break
+        outcome.stopped = _nothing_to_spare(connection)
+        if outcome.stopped:
+            break
         found = turn.page(before=begun)
         if found is None:
             break
         outcome.add(found)
         bar.advance(PAGE)
     bar.close()
-    if pages != 0:
+    # What a stopped run has left counts as due the next time.
+    if pages != 0 and not outcome.stopped:
         turn.note_run(begun)
     outcome.counts["pages read again"] += turn.pages_read
     outcome.counts["missed by the feed"] += len(outcome.missed)
     return outcome
+
+
+def _nothing_to_spare(connection: Connection) -> str | None:
+    """Ask both budgets; return a sentence when others need what is left. Costs no call."""
+    usage, share = connection.crm.usage(), connection.settings.reserve_share
+    if usage is not None and usage.allowed - usage.used <= usage.allowed * share:
+        return (
+            f"The sweep stops here: Salesforce has {max(0, usage.allowed - usage.used):,} of "
+            f"{usage.allowed:,} API calls of the last 24 hours left, and {share:.0%} of them are kept for "
+            "others (checks.reserve_percent). The next sweep goes on."
+        )
+    if connection.till.crowded():
+        return (
+            "The sweep stops here: other programs are using Lightspeed's rate limit. The next sweep goes on."
+        )
+    return None
 
 
 class _Turn:

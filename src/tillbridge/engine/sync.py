@@ -14,10 +14,15 @@ from typing import TypeVar
 
 import msgspec
 
+from tillbridge.engine import buyers
+from tillbridge.engine.arrivals import Arrived, arrive, arrive_on_wish, claim, settle_arrived
 from tillbridge.engine.catalog import directory_rows, load_products, stock_rows
 from tillbridge.engine.connection import Bar, Connection
 from tillbridge.engine.customers import owed_rows, plan_customers
+from tillbridge.engine.guard import close_applied, let_go_of_old_map
 from tillbridge.engine.patches import patch_lookups
+from tillbridge.engine.people import MOVED_FACT, refresh_people
+from tillbridge.engine.people import read_again as read_again_people
 from tillbridge.engine.preflight import refresh_directory
 from tillbridge.engine.rows import Row
 from tillbridge.engine.sales import plan_sales
@@ -29,11 +34,24 @@ from tillbridge.model.records import Customer, Product, Sale, Stock
 from tillbridge.store.journal import Problem
 from tillbridge.store.notices import keep_pulse
 from tillbridge.store.state import Settled, State
+from tillbridge.sync.fieldmap import key
 
-Seen = TypeVar("Seen", Customer, Sale)
+Seen = TypeVar("Seen", Customer, Sale, Product, Stock)
+
+# In these modes the CRM's people are asked for their news, too.
+LISTENS = frozenset({"two_way", "crm_to_till", "fill_blanks"})
+
+# So many customers are read again in one slice because their record in the CRM has moved.
+COMPARED_AT_ONCE = 500
 
 # So many problems are tried again in one slice: some ten pages of the till's.
 RETRIED_AT_ONCE = 1_000
+
+# What a slice can look at beside the till's streams: refused, waiting and moved records, read once more.
+AGAIN = "again"
+
+# Everything that a slice can look at. A service looks at each with its own interval.
+PARTS = frozenset({SALES, CUSTOMERS, PRODUCTS, STOCK, VOIDS, AGAIN})
 
 
 class Slice(msgspec.Struct):
@@ -46,6 +64,9 @@ class Slice(msgspec.Struct):
     rows: list[Row] = []
     owed: set[tuple[str, str]] = set()  # refused rows of customers that nothing but their retry sends
     retried: list[int] = []  # problems
+    arrived: Arrived = msgspec.field(default_factory=Arrived)
+    people_read: bool = False  # who changed in the CRM was just asked
+    moved: list[str] = []  # customers whose receipts are read again, since their person moved
     moves: dict[str, str] = {}
     seen_at: datetime | None = None
     more: bool = False
@@ -69,18 +90,43 @@ def sync(connection: Connection) -> Counter[str]:
             return counts
 
 
+def sync_slice(connection: Connection, parts: Collection[str]) -> tuple[Counter[str], bool]:
+    """Carry one slice of these parts across; return counts, and whether there is more of them at once."""
+    found = _read(connection, parts)
+    counts = carry(connection, found)
+    if not found.more and AGAIN in parts:
+        connection.raw.purge()
+    return counts, found.more
+
+
 def force(
     connection: Connection,
     *,
     customers: Sequence[str] = (),
     sales: Sequence[str] = (),
     products: Sequence[str] = (),
+    people: Sequence[str] = (),
 ) -> Delivery:
-    """Carry exactly these across now, changed or not; return what became of each."""
+    """Carry exactly these across now, changed or not; return what became of each.
+
+    `people` are ids of the CRM: whoever is linked goes as their customers of the till, everybody else is
+    brought into the till as if they were marked. Costs one question and one write.
+    """
     found = Slice()
     till = connection.till
+    if people:
+        read_again_people(connection, people)
+        found.people_read = True
+        linked = connection.state.linked_to(people)
+        customers = list(dict.fromkeys([*customers, *(i for ids in linked.values() for i in ids)]))
+        for crm_id in people:
+            if crm_id not in linked:
+                arrive_on_wish(connection, crm_id, found.arrived)
+        customers = list(dict.fromkeys([*customers, *found.arrived.look_again]))
+        _take_customers(found, [customer for customer, _ in found.arrived.created.values()])
     if customers:
         _take_customers(found, [c for p in till.customers(Query(ids=tuple(customers))) for c in p.rows])
+        found.owed |= {("identity", i) for i in customers if connection.state.missing_of("identity", i)}
     if products:
         pages = till.products(Query(ids=tuple(products)))
         found.products.update((product.id, product) for p in pages for product, _ in p.rows)
@@ -90,42 +136,138 @@ def force(
     return deliver(connection, found, force=True)
 
 
-def _read(connection: Connection) -> Slice:
-    """Read the next slice of every stream, and whatever its sales refer to and we have never seen."""
+def _read(connection: Connection, parts: Collection[str] = PARTS) -> Slice:
+    """Read the next slice of these parts, and whatever its sales refer to and we have never seen."""
     found = Slice()
-    till, state = connection.till, connection.state
-    customers = take(state, CUSTOMERS, till.customers)
-    products = take(state, PRODUCTS, till.products)
-    sales = take(state, SALES, till.sales)
-    stock = take(state, STOCK, till.stock)
-    _take_customers(found, not_refused(state, "customer", customers.rows))
-    found.products.update((product.id, product) for product, _ in products.rows)
-    found.sales.update((sale.id, sale) for sale in not_refused(state, "sale", sales.rows))
-    found.seen_at = sales.server_time
-    found.moves = {
-        CUSTOMERS: customers.then,
-        PRODUCTS: products.then,
-        SALES: sales.then,
-        STOCK: stock.then,
-    }
-    found.more = customers.more or products.more or sales.more or stock.more
-    _read_voids(connection, found)
-    found.stock = [*(level for _, levels in products.rows for level in levels), *stock.rows]
-    due = connection.journal.due(RETRIED_AT_ONCE)
-    found.more = found.more or len(due) == RETRIED_AT_ONCE
-    read_again(connection, found, due)
-    read_sales_by_id(connection, found, set(state.waiting_sales()) - found.sales.keys())
-    waiting = {known.till_id for known in state.in_state("customer", "waiting")}
-    _read_customers_by_id(connection, found, waiting - found.customers.keys())
+    if CUSTOMERS in parts and connection.settings.mode in LISTENS:
+        refresh_people(connection)
+        found.people_read = True
+        found.arrived = arrive(connection)
+    _read_streams(connection, found, parts)
+    unlike: list[str] = []
+    if AGAIN in parts:
+        let_go_of_old_map(connection, COMPARED_AT_ONCE)
+        due = connection.journal.due(RETRIED_AT_ONCE)
+        found.more = found.more or len(due) == RETRIED_AT_ONCE
+        read_again(connection, found, due)
+        found.more = read_waiting(connection, found) or found.more
+        unlike = list(connection.state.to_compare(COMPARED_AT_ONCE))
+        found.more = found.more or len(unlike) == COMPARED_AT_ONCE
+    wanted = set(unlike) | found.arrived.look_again | connection.put_right
+    connection.put_right = set()
+    if AGAIN in parts:
+        wanted |= {known.till_id for known in connection.state.in_state("customer", "waiting")}
+    _read_customers_by_id(connection, found, wanted - found.customers.keys())
+    _forget_unshown(connection, set(unlike) - found.customers.keys())
+    claim(connection, found.customers.values(), found.arrived)
+    _take_customers(found, [customer for customer, _ in found.arrived.created.values()])
+    if AGAIN in parts:
+        _read_receipts_to_send_again(connection, found)
     read_parents(connection, found)
     return found
 
 
+def _read_streams(connection: Connection, found: Slice, parts: Collection[str]) -> None:
+    """Read the next pages of those of the till's streams that are asked for."""
+    till, state = connection.till, connection.state
+    if CUSTOMERS in parts:
+        customers = take(state, CUSTOMERS, till.customers)
+        _take_customers(found, not_refused(state, "customer", customers.rows))
+        _moves(found, CUSTOMERS, customers.then, more=customers.more)
+    if PRODUCTS in parts:
+        products = take(state, PRODUCTS, till.products)
+        shown = not_refused(state, "product", [product for product, _ in products.rows])
+        found.products.update((product.id, product) for product in shown)
+        found.stock += [level for _, levels in products.rows for level in levels]
+        _moves(found, PRODUCTS, products.then, more=products.more)
+    if SALES in parts:
+        sales = take(state, SALES, till.sales)
+        found.sales.update((sale.id, sale) for sale in not_refused(state, "sale", sales.rows))
+        found.seen_at = sales.server_time
+        _moves(found, SALES, sales.then, more=sales.more)
+    if STOCK in parts:
+        stock = take(state, STOCK, till.stock)
+        found.stock += stock.rows
+        _moves(found, STOCK, stock.then, more=stock.more)
+    if VOIDS in parts:
+        _read_voids(connection, found)
+    found.stock = not_refused(state, "stock", found.stock)
+
+
+def _moves(found: Slice, stream: str, then: str, *, more: bool) -> None:
+    found.moves[stream] = then
+    found.more = found.more or more
+
+
+def _forget_unshown(connection: Connection, gone: Collection[str]) -> None:
+    """Stop comparing customers whom the till does not show any more: they were deleted there for good."""
+    told = "the till does not show this customer any more; the link stands"
+    standings = [
+        Settled(kind="customer", till_id=i, state="settled", reason=told, digest=b"gone") for i in gone
+    ]
+    with connection.state.begin() as c:
+        connection.state.settle(c, standings, verified=False)
+
+
+def _read_receipts_to_send_again(connection: Connection, found: Slice) -> None:
+    """Read the receipts of people whose record in the CRM lives on as another one: they point there now."""
+    moved = connection.state.fact(MOVED_FACT) or []
+    if not moved:
+        return
+    account = connection.account.id
+    start = key(account, "sale", "")
+    held = connection.questions.sales_of([key(account, "customer", i) for i in moved])
+    read_sales_by_id(connection, found, {k.removeprefix(start) for sales in held.values() for k in sales})
+    _read_customers_by_id(connection, found, set(moved) - found.customers.keys())
+    found.owed |= {("identity", i) for i in moved}
+    found.moved = list(moved)
+
+
 def read_again(connection: Connection, found: Slice, problems: Collection[Problem]) -> None:
     """Read the records behind problems into a slice, as the till shows them now."""
+    _read_things(connection, found, [(p.kind, p.sale or p.till_id) for p in problems])
+    found.owed |= {(p.kind, p.till_id) for p in problems if p.kind in {"account", "identity"}}
+    found.retried += [problem.id for problem in problems]
+
+
+def read_waiting(connection: Connection, found: Slice) -> bool:
+    """Read what landed with a lookup that can be filled by now; return whether there is more of it."""
+    state = connection.state
+    read_sales_by_id(connection, found, set(state.waiting_sales()) - found.sales.keys())
+    things = state.waiting_things(RETRIED_AT_ONCE)
+    _read_things(connection, found, things)
+    # A contact's way to its account goes with the account's row.
+    owed = {("account" if kind == "customer" else kind, i) for kind, i in things}
+    found.owed |= {(kind, i) for kind, i in owed if kind in {"account", "identity"} and i in found.customers}
+    shown = {*found.owed, *(("stock", f"{s.product_id}-{s.store_id}") for s in found.stock)}
+    with state.begin() as c:
+        # What the till does not show any more has nothing left to wait for.
+        state.wait(c, [thing for thing in things if thing[0] in _FOLLOWED and thing not in shown], [])
+    return len(things) == RETRIED_AT_ONCE
+
+
+# What waits without being part of a sale, and is not asked for again once the till shows it no more.
+_FOLLOWED = frozenset({"stock", "identity"})
+
+
+def send_waiting(connection: Connection, counts: Counter[str]) -> int:
+    """Send again what waited for what has come since; return how many receipts there were among it."""
+    sales = 0
+    while True:
+        found = Slice()
+        more = read_waiting(connection, found)
+        if found.sales or found.customers or found.stock or found.rows:
+            sales += len(found.sales)
+            counts.update(deliver(connection, found, force=False).counts)
+        if not more:
+            return sales
+
+
+def _read_things(connection: Connection, found: Slice, things: Collection[tuple[str, str]]) -> None:
+    """Read what these things, given as (kind, id), are made of; rows of a sale go by the sale's id."""
     ids: dict[str, set[str]] = {name: set() for name in ("sales", "customers", "products", "staff")}
-    for problem in problems:
-        ids[_READ_WITH[problem.kind]].add(problem.sale or problem.till_id.partition("-")[0])
+    for kind, till_id in things:
+        ids[_READ_WITH[kind]].add(till_id.partition("-")[0])
     read_sales_by_id(connection, found, ids["sales"] - found.sales.keys())
     _read_customers_by_id(connection, found, ids["customers"] - found.customers.keys())
     if ids["products"]:
@@ -134,8 +276,6 @@ def read_again(connection: Connection, found: Slice, problems: Collection[Proble
             found.stock += [level for _, levels in page.rows for level in levels]
     if ids["staff"]:
         found.rows += directory_rows(connection, refresh_directory(connection))
-    found.owed |= {(p.kind, p.till_id) for p in problems if p.kind in {"account", "identity"}}
-    found.retried += [problem.id for problem in problems]
 
 
 # With what the record of a refused row is read.
@@ -149,11 +289,12 @@ _READ_WITH = {
 
 def not_refused(state: State, kind: str, rows: Sequence[Seen]) -> list[Seen]:
     """Leave out what the CRM refused as it is: it goes again when it changes, or when its time has come."""
-    known = state.known(kind, [row.id for row in rows])
+    named = [(f"{row.product_id}-{row.store_id}" if isinstance(row, Stock) else row.id, row) for row in rows]
+    known = state.known(kind, [name for name, _ in named])
     return [
         row
-        for row in rows
-        if (before := known.get(row.id)) is None
+        for name, row in named
+        if (before := known.get(name)) is None
         or before.state != "problem"
         or row.changed_at is None
         or before.till_stamp != row.changed_at.timestamp()
@@ -244,6 +385,9 @@ def carry(connection: Connection, found: Slice) -> Counter[str]:
         for stream, position in found.moves.items():
             connection.state.move_cursor(c, stream, position)
         keep_pulse(connection.state, c, found.moves, connection.settings.poll_seconds)
+        if found.moved:
+            still = [i for i in connection.state.kept(c, MOVED_FACT) or [] if i not in found.moved]
+            connection.state.keep(c, MOVED_FACT, still)
     return delivery.counts
 
 
@@ -255,13 +399,21 @@ def deliver(connection: Connection, found: Slice, *, force: bool) -> Delivery:
         products = list(found.products.values())
         counts.update(load_products(connection, products, everything=False, force=force))
     people = plan_customers(
-        connection, list(found.customers.values()), sales=list(found.sales.values()), force=force
+        connection,
+        list(found.customers.values()),
+        sales=list(found.sales.values()),
+        arrived={i: crm_id for i, (_, crm_id) in found.arrived.created.items()},
+        again=found.arrived.look_again,
+        fresh_index=found.people_read,
+        force=force,
     )
     seen_at = found.seen_at or connection.clock.now()
     sales = plan_sales(connection, list(found.sales.values()), history=False, seen_at=seen_at)
+    moved = buyers.moved_sales(connection, found.sales.values())
     people.begin()
     with connection.state.begin() as c:
         connection.state.settle(c, sales.settled)
+        buyers.note(connection, c, moved)
         connection.raw.keep(c, "sale", found.sales.values())
         connection.raw.keep(c, "customer", found.customers.values())
         # A sale that does not enter any more cannot be refused either.
@@ -269,7 +421,13 @@ def deliver(connection: Connection, found: Slice, *, force: bool) -> Delivery:
     rows = [*found.rows, *people.rows, *sales.rows, *stock_rows(connection, found.stock)]
     rows += owed_rows(connection, found.customers, found.owed, rows)
     delivery = Writer(connection).deliver(rows, extra=people.after, force=force)
+    delivery.counts.update(people.carry_edits())
     people.finish()
+    settle_arrived(connection, found.arrived.created)
+    delivery.counts.update(found.arrived.counts)
+    if people.held:
+        delivery.counts["held back"] += len(people.held)
+    close_applied(connection)
     patched = patch_lookups(connection)
     with connection.state.begin() as c:
         connection.journal.put_off(c, found.retried)

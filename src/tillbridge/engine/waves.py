@@ -10,6 +10,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from itertools import chain, islice
 
 import msgspec
@@ -22,7 +25,7 @@ from tillbridge.engine.rows import Row, Standing
 from tillbridge.engine.sales import PARTS, Part, plan_sales
 from tillbridge.engine.writer import missing_of, problem_of, standing_for, stop_for
 from tillbridge.model.acks import Refused
-from tillbridge.model.errors import ConfigurationInvalid, Transient
+from tillbridge.model.errors import BadRequest, ConfigurationInvalid, Transient
 from tillbridge.model.writing import BulkAck, BulkJob, Value
 from tillbridge.store.spool import JobRow
 from tillbridge.store.state import Link, Missing, Settled
@@ -47,6 +50,13 @@ JOB_ROWS_MAX = 100_000
 
 # So many rows are settled in one transaction: enough to make its cost small, few enough to hold.
 _SETTLED_AT_ONCE = 2_000
+_NUMBERS = frozenset({"double", "currency", "percent", "int"})
+
+# A session that ends while a job runs fails the rows behind it; the next job has a session of its own.
+_SESSION_ENDED = "INVALID_SESSION_ID"
+
+# How such a job is noted whose upload was not answered.
+_UNSURE = "unsure"
 _NO_SUCH_FIELD = re.compile(r"InvalidBatch|field name not found|no such column", re.IGNORECASE)
 
 
@@ -69,7 +79,8 @@ class Wave:
         self._state = connection.state
         self._number = number
         self._history = history
-        self._refused: dict[str, str] = {}
+        # A line that was refused may be all that a stopped run has left of its sale's trouble.
+        self._refused = self._state.refused_in(number)
         self.counts: Counter[str] = Counter()
 
     def load(self) -> Counter[str]:
@@ -77,6 +88,7 @@ class Wave:
         bar = self._connection.progress.bar("Loading sales, lines, payments", len(PARTS))
         for part in PARTS:
             self._load_part(part)
+            self._connection.give_way()
             bar.advance()
         bar.close()
         patch_lookups(self._connection)
@@ -142,10 +154,32 @@ class Wave:
         with self._state.begin() as c:
             spool.note_job(c, JobRow(self._number, part, job_id, "opened", 0))
         some = islice(chain([first], rows), JOB_ROWS_MAX)
-        count = crm.bulk_upload(job_id, _columns(table, self._connection), some)
+        try:
+            count = crm.bulk_upload(job_id, _columns(table, self._connection), some)
+        except Transient as error:
+            if not error.outcome_unknown:
+                raise
+            return self._close_unsure(part, job_id, len(sent))
         crm.bulk_close(job_id)
         with self._state.begin() as c:
             spool.note_job(c, JobRow(self._number, part, job_id, "closed", count))
+        return BulkJob(id=job_id, state="working")
+
+    def _close_unsure(self, part: Part, job_id: str, count: int) -> BulkJob:
+        """Close a job whose upload was not answered, and let its results say which rows it has.
+
+        Nothing shows whether an open job holds anything, and a second upload into one is refused, or counts
+        its rows twice (fact sheet Salesforce 3.1). Giving it up and starting again would never end where
+        just this answer is lost every time.
+        """
+        with self._state.begin() as c:
+            self._connection.spool.note_job(c, JobRow(self._number, part, job_id, _UNSURE, count))
+        try:
+            self._connection.crm.bulk_close(job_id)
+        except BadRequest:
+            # It has nothing that could be closed. Whatever else is wrong, the next job meets and names.
+            self._connection.crm.bulk_abort(job_id)
+            return BulkJob(id=job_id, state="aborted")
         return BulkJob(id=job_id, state="working")
 
     def _wait(self, job: BulkJob, part: str) -> BulkJob:
@@ -190,7 +224,7 @@ class Wave:
             standing = resolver.resolve(row)
             if standing.lost or (row.sale or row.till_id) in self._refused:
                 self.counts["held"] += 1
-            elif before is not None and before.digest == standing.digest:
+            elif before is not None and before.digest == standing.digest and before.state != "problem":
                 self.counts["unchanged"] += 1
             else:
                 assert row.key_field is not None
@@ -203,23 +237,35 @@ class Wave:
         table = self._connection.maps[part]
         assert table.key_field is not None
         again = 0
-        for acks in _batches(self._connection.crm.bulk_results(job, table.key_field)):
+        stopped: Refused | None = None
+        noted = self._connection.spool.job(self._number, part)
+        nothing_came = noted is not None and noted.state == _UNSURE and not job.processed
+        results = () if nothing_came else self._connection.crm.bulk_results(job, table.key_field)
+        for acks in _batches(results):
             written: list[tuple[BulkAck, _Sent]] = []
             refused: list[tuple[BulkAck, _Sent]] = []
             for ack in acks:
-                if ack.code is not None and class_of(_refusal(ack)) == "halted":
-                    raise stop_for(_refusal(ack))
                 row = sent.pop(ack.key, None)
                 if row is None:
                     continue  # Not ours to settle: it was confirmed before the restart.
                 if ack.code is None and not ack.unprocessed:
                     written.append((ack, row))
+                elif class_of(_refusal(ack)) == "halted":
+                    # Nothing is wrong with this row: it stays staged, and what was written is kept.
+                    again += 1
+                    if last or ack.code != _SESSION_ENDED:
+                        stopped = _refusal(ack)
                 elif not last and (ack.unprocessed or class_of(_refusal(ack)) in {"transient", "waiting"}):
                     again += 1
                 else:
                     refused.append((ack, row))
             self._write_down(part, table, written, refused)
-        if job.state == "failed" and _NO_SUCH_FIELD.search(job.message or ""):
+        if stopped is not None:
+            # The job is answered. Taken up again, it would stop every later run with the same answer.
+            with self._state.begin() as c:
+                self._connection.spool.note_job(c, JobRow(self._number, part, None, "opened", 0))
+            raise stop_for(stopped)
+        if job.state == "failed" and not nothing_came and _NO_SUCH_FIELD.search(job.message or ""):
             # The org has changed since it was last described. Nothing is lost: the wave stays staged.
             forget_objects(self._state)
             raise ConfigurationInvalid([(f"map.{part}", f"Salesforce refused the whole job: {job.message}")])
@@ -260,7 +306,7 @@ class Wave:
             self._state.wait(c, [], [m for _, row in written for m in row.missing])
             self._connection.journal.resolve(c, [(part, row.till_id) for _, row in written])
             self._connection.journal.refuse(
-                c, [problem_of(_bare(part, table, row), refusal) for _, row, refusal in problems]
+                c, [problem_of(self._sent(part, table, ack, row), refusal) for ack, row, refusal in problems]
             )
             self._state.settle(
                 c,
@@ -270,8 +316,10 @@ class Wave:
                         till_id=row.till_id,
                         state="problem",
                         reason=r.message,
+                        object=table.object,
                         parent=row.sale,
                         till_stamp=row.till_stamp,
+                        wave=self._number,
                     )
                     for _, row, r in problems
                 ],
@@ -281,6 +329,16 @@ class Wave:
         self.counts["created"] += sum(1 for ack, _ in written if ack.created is not False)
         self.counts["updated"] += sum(1 for ack, _ in written if ack.created is False)
         self.counts["refused"] += len(problems)
+
+    def _sent(self, part: str, table: FieldMap, ack: BulkAck, row: _Sent) -> Standing:
+        """Return a refused row as it was sent: the answer repeats it, so that a wave need not hold it."""
+        fields = self._connection.objects[table.object].fields
+        payload = {
+            name: None if cell is None else _value_of(fields[name].type if name in fields else "", cell)
+            for name, cell in (ack.row or {}).items()
+        }
+        bare = Row(kind=part, till_id=row.till_id, object=table.object, payload={}, sale=row.sale)
+        return Standing(row=bare, payload=payload, digest=b"", missing=[])
 
     def _close(self) -> None:
         """Every row of the wave is answered: settle its sales and forget what was staged."""
@@ -316,9 +374,16 @@ def _refusal(ack: BulkAck) -> Refused:
     return Refused(ack.code or "UNKNOWN_EXCEPTION", ack.message or "", ack.fields)
 
 
-def _bare(part: str, table: FieldMap, row: _Sent) -> Standing:
-    bare = Row(kind=part, till_id=row.till_id, object=table.object, payload={}, sale=row.sale)
-    return Standing(row=bare, payload={}, digest=b"", missing=[])
+def _value_of(field_type: str, cell: str) -> Value:
+    """Read a cell of a result as we had sent it; numbers come back rewritten, such as 9.12E2."""
+    with suppress(InvalidOperation, ValueError):  # Refused for being no number or no moment, maybe.
+        if field_type == "boolean":
+            return cell == "true"
+        if field_type == "datetime":
+            return datetime.fromisoformat(cell)
+        if field_type in _NUMBERS:
+            return Decimal(format(Decimal(cell), "f"))
+    return cell
 
 
 def _columns(table: FieldMap, connection: Connection) -> list[str]:

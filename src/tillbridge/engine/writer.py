@@ -39,6 +39,9 @@ _WHOLE_SLOT = frozenset(
     {"JSON_PARSER_ERROR", "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "UNKNOWN_EXCEPTION", "APEX_ERROR"}
 )
 
+# These are sent again by themselves when their parents come (see engine.sync.read_waiting).
+_FOLLOWS_PARENTS = frozenset({"stock", "identity"})
+
 Extra = Callable[[sa.Connection, Sequence[tuple[Standing, Ack]]], None]
 
 
@@ -286,11 +289,16 @@ class Writer:
 
     def _standing_of(self, standing: Standing, ack: Written, resolver: Resolver) -> Settled:
         row = standing.row
+        state, reason = row.state, row.reason
+        if row.kind == "sale":
+            state, reason = "staged", "its lines and payments are on their way"
+        elif standing.missing and row.kind in _FOLLOWS_PARENTS:
+            state, reason = standing_for([f"{ref.kind} {ref.id}" for _, ref in standing.missing])
         return Settled(
             kind=row.kind,
             till_id=row.till_id,
-            state=row.state if row.kind != "sale" else "staged",
-            reason=row.reason if row.kind != "sale" else "its lines and payments are on their way",
+            state=state,
+            reason=reason,
             crm_id=ack.id,
             object=row.object,
             crm_parent=self._crm_parent(row, resolver),

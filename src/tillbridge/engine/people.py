@@ -1,0 +1,272 @@
+"""The people whom the CRM holds: read once, kept in a local index, and followed when they change there.
+
+No record costs a call of its own: one question a poll brings whoever changed,
+was deleted, merged away or converted. A merge or conversion is followed with
+its links; a deletion takes the link off and deletes nothing in the till.
+
+What a reader would get wrong: taking a change in moves the cursor at once, and
+nothing is lost by it. Whoever is linked and shows something else than their
+shadow loses the digest in the same transaction, so that they are compared until
+that has been settled; and whoever is wanted in the till waits in a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+import sqlalchemy as sa
+
+from tillbridge.engine.connection import Connection, Settings
+from tillbridge.engine.streams import OVERLAP
+from tillbridge.model.answers import CrmPersonRow
+from tillbridge.model.errors import Halted
+from tillbridge.store.arrivals import Arrival
+from tillbridge.store.state import CONVERTED, Link
+from tillbridge.store.verified import MERGED_CRM, Verified
+from tillbridge.sync.match import RULES, MatchRules, candidate_of, match_keys
+
+_OBJECTS = ("Account", "Contact", "Lead")
+PEOPLE_CURSOR = _CURSOR = "crm people"
+_NOBODY_YET = datetime(2000, 1, 1, tzinfo=UTC)  # before any CRM row's stamp
+
+# So many people are taken into the index in one transaction.
+_INDEX_AT_ONCE = 2_000
+
+# From so many changed people on, stamps are asked for first: a page of whole rows holds 200.
+_CROWD_FROM = 200
+_CROWD = "crm people crowd"
+
+# In a shadow of the CRM's side: the fields that we have written and not read back since, comma-separated.
+UNCONFIRMED = "~unconfirmed"
+
+# The till's customers whose person lives on as another record, while their receipts do not point there yet.
+MOVED_FACT = "receipts to send again"
+
+# Approved by a person: the newest stamp of the deletions that they have seen.
+EMPTIED_FACT = "approved emptied crm"
+
+
+def read_people(connection: Connection) -> None:
+    """Take everybody whom the CRM holds into the index."""
+    bar = connection.progress.bar("People in Salesforce")
+    newest: datetime | None = None
+    for name, more in _objects(connection).items():
+        batch: list[CrmPersonRow] = []
+        for row in connection.questions.people(connection.objects[name], more):
+            batch.append(row)
+            newest = max(filter(None, (newest, row.changed_at)), default=None)
+            if len(batch) >= _INDEX_AT_ONCE:
+                take_in(connection, batch, newest)
+                bar.advance(len(batch))
+                batch = []
+        take_in(connection, batch, newest)
+        bar.advance(len(batch))
+    if newest is None:
+        # Nobody is there yet: from now on only what changes is asked for.
+        with connection.state.begin() as c:
+            connection.state.move_cursor(c, _CURSOR, _NOBODY_YET.isoformat())
+    bar.close()
+
+
+def refresh_people(connection: Connection) -> None:
+    """Take in who has changed in the CRM since the last look: one call."""
+    position = connection.state.cursor(_CURSOR)
+    if position is None:
+        read_people(connection)
+        return
+    newest = datetime.fromisoformat(position)
+    if connection.state.fact(_CROWD):
+        _refresh_by_stamps(connection, newest)
+        return
+    rows = connection.questions.changed_people(_objects(connection), connection.objects, newest - OVERLAP)
+    _check_emptied(connection, rows)
+    take_in(connection, rows, max((row.changed_at for row in rows if row.changed_at), default=newest))
+    if len(rows) >= _CROWD_FROM:
+        expect_crowd(connection)
+
+
+def expect_crowd(connection: Connection) -> None:
+    """Ask for stamps before whole rows, until few have changed: we have just written many people."""
+    with connection.state.begin() as c:
+        connection.state.keep(c, _CROWD, True)
+
+
+def _refresh_by_stamps(connection: Connection, newest: datetime) -> None:
+    """Ask who has changed, and read whole only those whom the index does not show so.
+
+    Whom we have just written stays unconfirmed until somebody else changes them.
+    """
+    objects, ours = _objects(connection), connection.crm.org().user_id
+    stamps = connection.questions.people_stamps(list(objects), connection.objects, newest - OVERLAP)
+    held = connection.people.get([stamp.id for stamp in stamps])
+    unread = []
+    for stamp in stamps:
+        known = held.get(stamp.id)
+        own = known is not None and known.changed_at is None and stamp.changed_by == ours
+        if not own and (known is None or known.changed_at != stamp.changed_at):
+            unread.append(stamp.id)
+    rows = connection.questions.people_by_id(objects, connection.objects, unread) if unread else []
+    _check_emptied(connection, rows)
+    take_in(connection, rows, max((stamp.changed_at for stamp in stamps), default=newest))
+    if len(stamps) < _CROWD_FROM:
+        with connection.state.begin() as c:
+            connection.state.keep(c, _CROWD, None)
+
+
+def take_in(connection: Connection, rows: Sequence[CrmPersonRow], newest: datetime | None) -> None:
+    """Take in what the CRM shows of people, and note what of it has yet to be dealt with."""
+    living = [row for row in rows if not _is_gone(row)]
+    keyed = [(row, match_keys(candidate_of(row, connection.region))) for row in living]
+    linked = connection.state.linked_to([row.id for row in rows])
+    moved = _moved(connection, living, linked) if linked else set()
+    standings = connection.state.known("customer", {i for ids in linked.values() for i in ids})
+    connection.moved |= {i for i in moved if i in standings and standings[i].state != "held"}
+    connection.put_right |= {i for i, each in standings.items() if each.state == "held" and i not in moved}
+    arrivals = connection.arrivals.get([row.id for row in rows if _is_gone(row)])
+    with connection.state.begin() as c:
+        for row in rows:
+            if _is_gone(row):
+                _follow(connection, c, row, arrivals.get(row.id))
+        connection.people.index(c, keyed)
+        connection.state.doubt(c, "customer", moved)
+        wanted = [(row.id, row.object) for row in living if row.wanted and row.id not in linked]
+        connection.arrivals.want(c, wanted)
+        if newest is not None:
+            connection.state.move_cursor(c, _CURSOR, newest.astimezone(UTC).isoformat())
+
+
+def _is_gone(row: CrmPersonRow) -> bool:
+    """Say whether a record is nobody to link to any more: deleted, merged away, converted and found again."""
+    return row.deleted or (row.converted and row.became is not None)
+
+
+def _follow(
+    connection: Connection, transaction: sa.Connection, row: CrmPersonRow, arrival: Arrival | None
+) -> None:
+    """Let the links of a record that is gone lead to what it became, or to nowhere."""
+    new = None
+    if row.became:
+        parent = row.account if row.became_object == "Contact" and row.object == "Lead" else None
+        new = Link(row.became, row.became_object or row.object, parent)
+    customers = connection.state.repoint(transaction, row.id, new)
+    connection.people.forget(transaction, [row.id])
+    # Nobody has agreed on anything with the record they are linked to now: its blanks are no deletions.
+    connection.people.forget_shadows(transaction, customers)
+    if row.converted:
+        # The Lead stays, and receipts go on naming it beside whom it became.
+        for till_id in customers:
+            Verified(connection.state).rename(transaction, CONVERTED, till_id, row.id)
+    if new is not None:
+        # Whoever knows the old id is led to the record that lives on.
+        Verified(connection.state).rename(transaction, MERGED_CRM, row.id, new.crm_id)
+    _stop_arrival(connection, transaction, arrival, new)
+    if new is not None and customers:
+        waiting = connection.state.kept(transaction, MOVED_FACT) or []
+        connection.state.keep(transaction, MOVED_FACT, sorted({*waiting, *customers}))
+
+
+def _stop_arrival(
+    connection: Connection, transaction: sa.Connection, arrival: Arrival | None, new: Link | None
+) -> None:
+    """Let somebody who is gone from the CRM wait for nothing; whoever they became stands for themselves."""
+    if arrival is None or arrival.state in {"created", "linked", "left_out"}:
+        return
+    told = "deleted in Salesforce" if new is None else f"lives on in Salesforce as {new.object} {new.crm_id}"
+    gone = msgspec.structs.replace(arrival, state="left_out", reason=told)
+    connection.arrivals.settle(transaction, gone)
+
+
+def _moved(
+    connection: Connection, rows: Sequence[CrmPersonRow], linked: Mapping[str, Collection[str]]
+) -> set[str]:
+    """Return the till's customers whose record in the CRM shows something else than when both last agreed."""
+    table = connection.maps["customer"]
+    ours = connection.crm.org().user_id
+    shadows = connection.people.shadows([i for ids in linked.values() for i in ids])
+    moved: set[str] = set()
+    for row in rows:
+        if row.object != table.object:
+            continue
+        for till_id in linked.get(row.id, ()):
+            shown = dict(shadows.get(till_id, {}).get("crm", {}))
+            pending = set(filter(None, shown.pop(UNCONFIRMED, "").split(",")))
+            differs = {n for n in shown.keys() | row.fields.keys() if shown.get(n) != row.fields.get(n)}
+            differs -= {table.key_field}
+            # What we wrote ourselves may come back respelt: that is the first reading of it, and no edit.
+            if differs - pending or (differs and row.changed_by not in {None, ours}):
+                moved.add(till_id)
+    return moved
+
+
+def _check_emptied(connection: Connection, rows: Sequence[CrmPersonRow]) -> None:
+    """Refuse to follow deletions that empty the CRM of the people we are linked to."""
+    gone = [row for row in rows if row.deleted and row.became is None]
+    if not gone:
+        return
+    approved = connection.state.fact(EMPTIED_FACT)
+    fresh = [
+        row
+        for row in gone
+        if approved is None or row.changed_at is None or row.changed_at.isoformat() > approved
+    ]
+    lost = connection.state.linked_to([row.id for row in fresh])
+    limits, total = connection.settings.safety, connection.state.count_linked("customer")
+    if len(lost) < limits.changed_from or total - len(lost) >= total * limits.left_share_min:
+        return
+    raise Halted(
+        f"{len(lost)} of the {total} people in Salesforce who are linked to customers were deleted there at "
+        "once. Nothing was written, and their links stand. Restore them from Salesforce's recycle bin; "
+        "or, if it was meant, run `tillbridge approve emptied`."
+    )
+
+
+def gone_people(connection: Connection) -> tuple[int, str | None]:
+    """Say how many of the customers that are linked were deleted in the CRM, and the stamp of the newest."""
+    position = connection.state.cursor(_CURSOR)
+    since = datetime.fromisoformat(position) if position else _NOBODY_YET
+    rows = connection.questions.changed_people(_objects(connection), connection.objects, since - OVERLAP)
+    gone = [row for row in rows if row.deleted and row.became is None]
+    newest = max((row.changed_at for row in gone if row.changed_at), default=None)
+    lost = connection.state.linked_to([row.id for row in gone])
+    return sum(map(len, lost.values())), newest.isoformat() if newest else None
+
+
+def approve_emptied(connection: Connection, newest: str) -> None:
+    """Accept the deletions in the CRM up to a moment: links to whoever is gone are taken off now."""
+    with connection.state.begin() as c:
+        connection.state.keep(c, EMPTIED_FACT, newest)
+    refresh_people(connection)
+
+
+def read_again(connection: Connection, crm_ids: Collection[str]) -> None:
+    """Take in these very people as they are now: one call for 200."""
+    ids = list(crm_ids)
+    rows = connection.questions.people_by_id(_objects(connection), connection.objects, ids) if ids else []
+    take_in(connection, rows, None)
+
+
+def match_rules(connection: Connection) -> MatchRules:
+    """Return the rules that are on, in their order."""
+    return rules_of(connection.settings)
+
+
+def rules_of(settings: Settings) -> MatchRules:
+    """Return the rules that settings turn on, in their order."""
+    order = [rule for rule in RULES if rule in settings.match]
+    order.sort(key=settings.match.index)
+    review = frozenset(rule for rule in RULES if rule in settings.review)
+    return MatchRules(order=order, review=review)
+
+
+def _objects(connection: Connection) -> dict[str, tuple[str, ...]]:
+    """Return where people are looked for, whatever the model, and the fields that the map writes there."""
+    table = connection.maps["customer"]
+    held = {
+        name
+        for name in _OBJECTS
+        if name in connection.objects
+        and (name != "Account" or "IsPersonAccount" in connection.objects[name].fields)
+    }
+    return {name: table.targets if name == table.object else () for name in _OBJECTS if name in held}

@@ -1,0 +1,168 @@
+"""Look at both accounts, read-only and once: how large they are, what a day brings, what they allow.
+
+A survey is made before go-live, when nothing has been loaded, so it asks the
+accounts themselves: some sixty drips of the till's bucket and six calls of the
+CRM's day. It takes no lock and writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from tillbridge.engine.connection import Progress, Settings
+from tillbridge.engine.ports import Crm, Till
+from tillbridge.engine.sync import LISTENS
+from tillbridge.model.clock import Clock
+from tillbridge.model.errors import BadRequest
+from tillbridge.model.reading import Query
+from tillbridge.model.records import Sale, Store
+from tillbridge.model.sale import lands
+from tillbridge.sync.forecast import Survey
+from tillbridge.sync.schedule import CLOSES_AFTER_MINUTES, OPENS_BEFORE_MINUTES
+
+# What a day brings is taken from so many days: whole weeks, since no day of a week is like another.
+RECENT_DAYS = 28
+
+# Hours, lines and payments are taken from this many pages of the last week's sales.
+SAMPLE_DAYS = 7
+SAMPLE_PAGES_MAX = 8
+
+# An account is young when nearly all of its sales are of late.
+_YOUNG_SHARE = 0.9
+
+# A shop of which too few sales were seen is taken for an ordinary one.
+_SALES_MIN = 5
+_OPEN_HOURS = 12.0
+_LINES = 2.0
+_PAYMENTS = 1.1
+
+# Who may be a customer, whatever the model (design of matching).
+_PEOPLE = (
+    "SELECT COUNT() FROM Account",
+    "SELECT COUNT() FROM Contact",
+    "SELECT COUNT() FROM Lead",
+)
+
+_STEPS = 9
+
+
+def survey(settings: Settings, till: Till, crm: Crm, clock: Clock, progress: Progress) -> Survey:
+    """Ask both sides. Raises what the ports raise."""
+    bar = progress.bar("Looking at both accounts", _STEPS)
+    now = clock.now()
+    account, stores, registers = till.account(), till.stores(), till.registers()
+    bar.advance()
+    lately = now - timedelta(days=RECENT_DAYS)
+    since = None if settings.since is None else _begin_of(settings.since)
+    counts = {}
+    for name, kind, start in (
+        ("sales", "sales", since),
+        ("sales lately", "sales", max(filter(None, (lately, since)))),
+        ("customers", "customers", None),
+        ("customers lately", "customers", lately),
+        ("products", "products", None),
+        ("products lately", "products", lately),
+    ):
+        counts[name] = till.count(kind, start)  # type: ignore[arg-type]  # the names are Countable
+        bar.advance()
+    sample = _sample(till, now)
+    bar.advance()
+    days = _days(till, now, max(filter(None, (lately, since))), counts)
+    limits = crm.limits()
+    people = sum(_count(crm, query) for query in _PEOPLE)
+    bar.advance()
+    bar.close()
+    calls, storage = limits.get("DailyApiRequests"), limits.get("DataStorageMB")
+    batches = limits.get("DailyBulkApiBatches")
+    lines, payments = _parts(sample)
+    return Survey(
+        stores=sum(not store.archived for store in stores) or len(stores),
+        # The subscription's registers set the pace; the listed ones may be more.
+        registers=max(1, min(account.registers, len(registers) or 1)),
+        customers=counts["customers"],
+        products=counts["products"],
+        sales=counts["sales"],
+        sales_a_day=counts["sales lately"] / days,
+        # A first import creates all customers at once: a young account is no day like another.
+        customers_a_day=min(counts["customers lately"], counts["sales lately"]) / days,
+        products_a_day=min(counts["products lately"] / days, counts["products"] / _OPEN_HOURS),
+        lines_a_sale=lines,
+        payments_a_sale=payments,
+        open_hours=open_hours(sample, stores),
+        people=people,
+        model=settings.model,
+        listens=settings.mode in LISTENS,
+        crm_calls_allowed=calls[1] if calls else None,
+        crm_calls_used=max(0, calls[1] - calls[0]) if calls else 0,
+        crm_batches_allowed=batches[1] if batches else None,
+        crm_megabytes=storage[1] if storage else None,
+        crm_megabytes_free=storage[0] if storage else None,
+    )
+
+
+def _days(till: Till, now: datetime, lately: datetime, counts: Mapping[str, int]) -> float:
+    """Return over how many days the sales of late were rung up: an account may be younger than that."""
+    first = lately
+    if counts["sales lately"] and counts["sales lately"] >= counts["sales"] * _YOUNG_SHARE:
+        oldest = next(iter(till.sales(Query())), None)
+        stamps = [sale.completed_at for sale in oldest.rows if sale.completed_at] if oldest else []
+        first = max(first, min(stamps, default=first))
+    return max(1.0, (now - first) / timedelta(days=1))
+
+
+def _begin_of(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _sample(till: Till, now: datetime) -> list[Sale]:
+    """Read some sales of the last week, oldest first; of a till that has none, its newest."""
+    found: list[Sale] = []
+    week = Query(since=now - timedelta(days=SAMPLE_DAYS), until=now, by="completed")
+    for query, pages_max in ((week, SAMPLE_PAGES_MAX), (Query(newest_first=True), 1)):
+        for number, page in enumerate(till.sales(query), 1):
+            found += [sale for sale in page.rows if lands(sale)]
+            if number >= pages_max:
+                break
+        if len(found) >= _SALES_MIN:
+            break
+    return found
+
+
+def _parts(sales: Sequence[Sale]) -> tuple[float, float]:
+    if len(sales) < _SALES_MIN:
+        return _LINES, _PAYMENTS
+    lines = sum(len(sale.lines) for sale in sales) / len(sales)
+    return lines, sum(len(sale.payments) for sale in sales) / len(sales)
+
+
+def open_hours(sales: Sequence[Sale], stores: Sequence[Store]) -> float:
+    """Return for how many hours of a day any shop is open, from the first to the last sale of each day.
+
+    By the clock of the first store: where shops lie oceans apart, their hours add up.
+    """
+    if len(sales) < _SALES_MIN or not stores:
+        return _OPEN_HOURS
+    zone = ZoneInfo(stores[0].time_zone)
+    hours: defaultdict[date, set[int]] = defaultdict(set)
+    for sale in sales:
+        if sale.completed_at is not None:
+            local = sale.completed_at.astimezone(zone)
+            hours[local.date()].add(local.hour)
+    if not hours:
+        return _OPEN_HOURS
+    around = (OPENS_BEFORE_MINUTES + CLOSES_AFTER_MINUTES) / 60
+    spans = [max(found) - min(found) + 1 + around for found in hours.values()]
+    return min(24.0, sum(spans) / len(spans))
+
+
+def _count(crm: Crm, query: str) -> int:
+    """Count the rows of an object; one that the org does not have, or does not show us, has none."""
+    try:
+        rows = next(iter(crm.query(query)), [])
+    except BadRequest:
+        return 0
+    found = rows[0]["expr0"] if rows else 0
+    return found if isinstance(found, int) else 0
