@@ -35,6 +35,11 @@ _SECRET_TEXTS = (
     re.compile(r"[^\s@:'\"]+@[^\s@'\"]+"),
     re.compile(r"\beyJ[\w-]+\.[\w-]+\.?[\w-]*"),
     re.compile(r"(?i)\bbearer\s+\S+"),
+    re.compile(r"\b00D\w{9,15}!\S+"),  # Salesforce's session ids
+    # Long random letters: at least one digit and one letter, and longer than any id that we show.
+    re.compile(
+        r"(?<![\w/+=-])(?=[\w/+-]*\d)(?=[\w/+-]*[A-Za-z])(?:[A-Za-z0-9+/]{32,}|[\w-]{44,})={0,2}", re.ASCII
+    ),
     re.compile(r"(?<![\w-])\+\d[\d\s().-]{6,}\d"),
 )
 
@@ -105,8 +110,19 @@ def _clean(name: str, value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float) else _BLOT
 
 
+# What follows such a name is blotted, and the name stays: it says what there was.
+_NAMED_SECRETS = re.compile(
+    r"""(?ix) (?<!\w)
+    ( (?:(?:access|refresh|id|session|auth|bearer|csrf|api)[_-]?)? token
+    | (?:client[_-]?)? secret | api[_-]?key | passw(?:or)?d | passwd | pwd
+    | session[_-]?id | sid | signature | assertion | authorization )
+    (["']? \s* [:=] \s* ["']?) (?!\s) [^\s"'&,;]+"""
+)
+
+
 def blotted(text: str) -> str:
-    """Blot out addresses, tokens and telephone numbers in a text."""
+    """Blot out addresses, passwords, tokens and telephone numbers in a text."""
+    text = _NAMED_SECRETS.sub(rf"\1\2{_BLOT}", text)
     for pattern in _SECRET_TEXTS:
         text = pattern.sub(_BLOT, text)
     return text

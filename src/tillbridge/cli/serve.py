@@ -1,0 +1,436 @@
+"""The service: `serve`, `worker`, and what people tell it: pause, resume, run-now, jobs.
+
+One process is a dispatcher, a heartbeat and a set of threads that work off the
+queue; on PostgreSQL any number of them share the work. It ends within ten seconds
+of being asked to: slices that are under way end, or are left at their next call.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tillbridge.cli import words
+from tillbridge.cli.desk import Desk
+from tillbridge.model.errors import Busy, ConfigurationInvalid, Halted, LimitReached, SyncError, Transient
+
+if TYPE_CHECKING:
+    from tillbridge.config import Service as Settings
+    from tillbridge.engine.jobs import Jobs
+    from tillbridge.store.service import Service, Stream
+
+# A slice may end by itself for so long, and is left at its next call then; ten seconds after the signal
+# the process is gone, whatever hangs.
+_SLICES_SECONDS = 4.0
+_DRAIN_SECONDS = 2
+_GONE_SECONDS = 9.5
+
+# A worker that has not beaten or dispatched for so long is not well.
+_UNWELL_SECONDS = 60.0
+
+# Configuration files that came, changed or went are noticed so soon.
+_LOOK_SECONDS = 5.0
+
+# So long the command line waits for a forced run of the service.
+_FORCED_SECONDS = 90.0
+
+
+@contextmanager
+def open_shared(folder: Path, env: Mapping[str, str]) -> Iterator[tuple[Service, Jobs, Settings]]:
+    """Open what an installation's workers share."""
+    from tillbridge.engine.jobs import Jobs
+    from tillbridge.installation import service_settings
+    from tillbridge.store.service import open_service, service_url
+
+    settings = service_settings(folder, env)
+    secret = settings.database_url
+    service = open_service(service_url(folder, secret.get_secret_value() if secret else None))
+    jobs = Jobs(service)
+    try:
+        yield service, jobs, settings
+    finally:
+        jobs.stop(0)
+        service.close()
+
+
+def run_serve(desk: Desk, folder: Path, *, works: bool, port: int | None) -> int:
+    """Serve an installation until told to end. Without `works` others do the jobs."""
+    from tillbridge.installation import embedded
+
+    with open_shared(folder, desk.env) as (service, jobs, settings), ExitStack() as held:
+        if service.is_sqlite:
+            if not works:
+                reason = "without PostgreSQL nobody else can do the jobs: leave --no-worker out"
+                raise ConfigurationInvalid([("service.database_url", reason)])
+            held.enter_context(embedded(folder))
+        return _Process(desk, folder, service, jobs, settings, works=works, port=port).run()
+
+
+def run_worker(desk: Desk, folder: Path, *, port: int | None) -> int:
+    """Work off the queue beside other processes."""
+    with open_shared(folder, desk.env) as (service, jobs, settings):
+        if service.is_sqlite:
+            reason = (
+                "several processes need PostgreSQL: postgresql://user:password@host/database; on one machine "
+                "`tillbridge serve` does it all"
+            )
+            raise ConfigurationInvalid([("service.database_url", reason)])
+        return _Process(desk, folder, service, jobs, settings, works=True, port=port).run()
+
+
+class _Process:
+    """One serving process from its start to its end."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        folder: Path,
+        service: Service,
+        jobs: Jobs,
+        settings: Settings,
+        *,
+        works: bool,
+        port: int | None,
+    ) -> None:
+        from tillbridge.engine.schedule import Heart
+        from tillbridge.logs import logger
+        from tillbridge.metrics import Meters, Watched
+        from tillbridge.turns import Turns
+        from tillbridge.work import Workshop
+
+        self._desk, self._folder, self._service, self._jobs = desk, folder, service, jobs
+        self._works = works
+        self._log = logger()
+        # This very start: whoever shared an id with another process would take its jobs away.
+        self._name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._meters = Meters(service, jobs, lambda: desk.clock.now().timestamp())
+        self._turns = Turns(service, self._name, settings.dead_after_seconds)
+        self._shop = Workshop(folder, service, self._turns, desk.clock, desk.env, self._meters.ended)
+        self._heart = Heart(
+            service,
+            jobs,
+            self._name,
+            desk.clock,
+            dead_after=settings.dead_after_seconds,
+            on_trouble=self._trouble,
+        )
+        listens = settings.port if port is None else port
+        self._watched = Watched(
+            settings.host, listens, self._meters, healthy=self._unwell, ready=self._unready
+        )
+        self._ending = threading.Event()
+        self._planned: dict[str, int] = {}
+
+    def run(self) -> int:
+        """Work until a signal comes."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._ending.set())
+        self._plan()
+        self._watched.start()
+        if self._works:
+            # The first beat stands before the first job: whoever finds a job of ours finds us alive.
+            self._service.beat(self._name, float("inf"))
+            self._turns.start()
+            self._jobs.start(self._name, self._shop.work)
+            self._heart.first_beat(alone=self._service.is_sqlite)
+            self._heart.start()
+        self._log.info("service started", worker=self._name, port=self._watched.port, works=self._works)
+        self._desk.screen.note(
+            f"Serving {words.several(len(self._planned), 'connection')}; "
+            f"http://127.0.0.1:{self._watched.port}/healthz answers. Ctrl-C ends it."
+        )
+        while not self._ending.wait(_LOOK_SECONDS):
+            try:
+                self._plan()
+            except (SyncError, OSError) as error:
+                self._trouble("configuration", error)
+        return self._end()
+
+    def _end(self) -> int:
+        """Take nothing new, let slices end, leave."""
+        begun = time.monotonic()
+        self._log.info("service stopping", worker=self._name, at_work=len(self._turns.held()))
+        last = threading.Timer(_GONE_SECONDS, _vanish)
+        last.daemon = True
+        last.start()
+        self._heart.stop()
+        patience = threading.Timer(_SLICES_SECONDS, self._turns.end_slices)
+        patience.daemon = True
+        patience.start()
+        self._jobs.stop(int(_SLICES_SECONDS) + _DRAIN_SECONDS)
+        patience.cancel()
+        self._watched.close()
+        self._turns.close()
+        if self._works:
+            self._service.leave(self._name)
+        self._shop.close()
+        if not self._turns.held():
+            last.cancel()
+        self._log.info("service stopped", worker=self._name, seconds=round(time.monotonic() - begun, 2))
+        return words.DONE
+
+    def _plan(self) -> None:
+        """Let the due times follow the configurations as they are now."""
+        from tillbridge import config, installation
+        from tillbridge.work import wanted_streams
+
+        found = installation.connections(self._folder)
+        if not found and not self._planned:
+            reason = "there is no connection here; `tillbridge init` makes one"
+            raise ConfigurationInvalid([(str(self._folder), reason)])
+        now = self._desk.clock.now().timestamp()
+        for name, home in found.items():
+            changed_at = (home / config.FILE_NAME).stat().st_mtime_ns
+            if self._planned.get(name) == changed_at:
+                continue
+            loaded = config.load(home, self._desk.env)
+            self._service.plan_streams(name, wanted_streams(loaded), now)
+            self._planned[name] = changed_at
+        if gone := self._planned.keys() - found.keys():
+            for name in gone:
+                del self._planned[name]
+            self._service.forget_streams(list(found))
+
+    def _trouble(self, where: str, error: BaseException) -> None:
+        told = str(error) if isinstance(error, SyncError) else type(error).__name__
+        self._log.error("service in trouble", worker=self._name, where=where, error=told)
+
+    def _unwell(self) -> str | None:
+        if not self._works or not self._heart.dispatched_at:
+            return None
+        now = self._desk.clock.monotonic()
+        for what, at in (("heartbeat", self._heart.beaten_at), ("dispatcher", self._heart.dispatched_at)):
+            if now - at > _UNWELL_SECONDS:
+                return f"the {what} has stood still for {now - at:.0f} s"
+        return None
+
+    def _unready(self) -> str | None:
+        if self._ending.is_set():
+            return "stopping"
+        try:
+            self._service.workers()
+        except (SyncError, OSError) as error:
+            return str(error)
+        return self._unwell()
+
+
+def _vanish() -> None:
+    """End the process although something hangs: every slice can be killed anywhere."""
+    sys.stderr.write("A call would not end; left as it was. Nothing was lost.\n")
+    sys.stderr.flush()
+    os._exit(words.DONE)
+
+
+# --- what people tell it -------------------------------------------------------------------------
+
+
+def run_pause(desk: Desk, home: Path, stream: str | None, *, why: str) -> int:
+    """Let a connection, or one of its streams, rest until it is resumed."""
+    return _switch(desk, home, stream, paused=True, why=why)
+
+
+def run_resume(desk: Desk, home: Path, stream: str | None) -> int:
+    """Let it go on."""
+    return _switch(desk, home, stream, paused=False, why="")
+
+
+def _switch(desk: Desk, home: Path, stream: str | None, *, paused: bool, why: str) -> int:
+    from tillbridge.installation import installation_of
+
+    folder, name = installation_of(home)
+    verb = "paused" if paused else "resumed"
+    with open_shared(folder, desk.env) as (service, _jobs, _settings):
+        now = desk.clock.now().timestamp()
+        if stream is None:
+            if paused:
+                service.stop(name, why, now)
+            elif not service.go_on(name):
+                desk.screen.note(f"{name} was not paused.")
+                return words.DONE
+        else:
+            kind, part = named(stream)
+            if not service.pause_streams(name, kind, part, paused=paused):
+                raise _no_such(service, name, stream)
+    desk.screen.result.print(f"{name}{f': {stream}' if stream else ''} {verb}.")
+    return words.DONE
+
+
+def run_now(desk: Desk, home: Path, stream: str | None) -> int:
+    """Let a stream, or all that have an interval, be due at once."""
+    from tillbridge.installation import installation_of
+
+    folder, name = installation_of(home)
+    with open_shared(folder, desk.env) as (service, _jobs, settings):
+        now = desk.clock.now().timestamp()
+        if stream is None:
+            found = sum(service.wish(name, s.kind, s.name, now) for s in service.streams(name) if s.every)
+        else:
+            found = service.wish(name, *named(stream), now)
+        if not found:
+            raise _no_such(service, name, stream or "")
+        served = bool(service.living(settings.dead_after_seconds))
+    desk.screen.result.print(f"{name}: {words.several(found, 'stream')} due now.")
+    if not served:
+        desk.screen.note("Nobody serves this installation at the moment; `tillbridge serve` does.")
+    return words.DONE
+
+
+def named(stream: str) -> tuple[str, str | None]:
+    """Read a stream as people write it: `sales` is `poll sales`, `sweep` a whole kind."""
+    from tillbridge.work import wanted_kinds
+
+    kind, _, name = stream.replace("/", " ").partition(" ")
+    if kind in wanted_kinds():
+        return kind, name or None
+    return "poll", stream
+
+
+def _no_such(service: Service, connection: str, stream: str) -> SyncError:
+    known = sorted(told_name(each) for each in service.streams(connection))
+    if not known:
+        return Halted(f"{connection} has never been served: start `tillbridge serve` first.")
+    return ConfigurationInvalid([(stream, f"is no stream of {connection}; it has {', '.join(known)}")])
+
+
+def told_name(stream: Stream) -> str:
+    """Return how people name a stream."""
+    return stream.name or stream.kind
+
+
+def show_jobs(desk: Desk, home: Path, *, as_json: bool) -> int:
+    """Show what runs now, what waits, and what is due next."""
+    from tillbridge.installation import installation_of
+
+    folder, _name = installation_of(home)
+    with open_shared(folder, desk.env) as (service, jobs, settings):
+        listed = jobs.jobs() if service.streams() else []
+        streams, stopped = service.streams(), service.stopped()
+        alive = service.living(settings.dead_after_seconds)
+    now = desk.clock.now().timestamp()
+    if as_json:
+        desk.screen.document(_document(streams, listed, stopped, alive, now))
+        return words.DONE
+    _table(desk, streams, stopped, now)
+    running = [job for job in listed if job.state == "running"]
+    waiting = len(listed) - len(running)
+    desk.screen.result.print(
+        f"{words.several(len(alive), 'worker')}; {words.several(len(running), 'job')} at work, "
+        f"{words.number(waiting)} waiting."
+    )
+    return words.DONE
+
+
+def _document(
+    streams: Sequence[Stream],
+    listed: Sequence[Any],
+    stopped: Mapping[str, Any],
+    alive: Sequence[Any],
+    now: float,
+) -> dict[str, Any]:
+    return {
+        "streams": [
+            {
+                "connection": s.connection,
+                "kind": s.kind,
+                "stream": s.name or None,
+                "every_seconds": s.every,
+                "state": _state(s, stopped),
+                "due_in_seconds": None if s.next_due is None else round(max(0.0, s.next_due - now), 1),
+                "why": s.why,
+                "failures": s.fails,
+                "last_outcome": s.outcome,
+                "last_ended_at": s.ended_at,
+            }
+            for s in streams
+        ],
+        "jobs": [{"id": j.id, "state": j.state, "lane": j.queue, "worker": j.worker} for j in listed],
+        "paused": {scope: why for scope, (why, _) in stopped.items()},
+        "workers": [worker.id for worker in alive],
+    }
+
+
+def _state(stream: Stream, stopped: Mapping[str, Any]) -> str:
+    if stream.paused or stream.connection in stopped:
+        return "paused"
+    if stream.queued:
+        return "at work" if (stream.began_at or 0) > (stream.ended_at or 0) else "queued"
+    return "waits" if stream.next_due is not None else "on request"
+
+
+def _table(desk: Desk, streams: Sequence[Stream], stopped: Mapping[str, Any], now: float) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for title in ("Connection", "Stream", "State", "Next", "Last", "Why"):
+        table.add_column(title)
+    for each in streams:
+        due = "" if each.next_due is None or each.queued else f"in {max(0, round(each.next_due - now))} s"
+        state = _state(each, stopped)
+        table.add_row(
+            each.connection,
+            told_name(each),
+            state,
+            due if state == "waits" else "",
+            each.outcome or "",
+            words.plain(each.why or ""),
+        )
+    desk.screen.result.print(table)
+
+
+# --- forced runs through the service -------------------------------------------------------------
+
+
+def forced_by_service(desk: Desk, home: Path, wanted: Mapping[str, Sequence[str]]) -> dict[str, Any] | None:
+    """Let the service carry exactly these across now; None when nobody serves this home.
+
+    Raises what kept it from doing so.
+    """
+    from tillbridge.engine.jobs import Job, JobFailed
+    from tillbridge.installation import installation_of, is_served, service_settings
+    from tillbridge.store.service import FILE_NAME
+
+    folder, name = installation_of(home)
+    secret = service_settings(folder, desk.env).database_url
+    if secret is None and not ((folder / FILE_NAME).exists() and is_served(folder)):
+        return None
+    with open_shared(folder, desk.env) as (service, jobs, settings):
+        if not service.living(settings.dead_after_seconds):
+            return None
+        ids = {kind: list(each) for kind, each in wanted.items() if each}
+        job = Job(connection=name, kind="force", gen=uuid.uuid4().hex[:12], wanted=ids)
+        jobs.enqueue(job)
+        until = time.monotonic() + _FORCED_SECONDS
+        while True:
+            try:
+                answer = jobs.result(job.id)
+            except JobFailed as error:
+                raise Halted(f"The service could not do it ({error}); its log says why.") from error
+            if answer is not None:
+                return _answered(answer)
+            if time.monotonic() > until:
+                raise Busy("The service has not come to it yet; it stays queued. `tillbridge jobs` shows it.")
+            time.sleep(0.1)
+
+
+def _answered(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what became of the records, or raise what the service met."""
+    why, seconds = str(answer.get("why")), answer.get("retry_after")
+    match answer["outcome"]:
+        case "done":
+            return dict(answer)
+        case "limit":
+            raise LimitReached(why, quota="", resume_after_seconds=seconds)
+        case "remote_down":
+            raise Transient(why, retry_after_seconds=seconds)
+        case "gave way":
+            raise Busy(why)
+    raise Halted(why)

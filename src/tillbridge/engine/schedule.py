@@ -1,0 +1,170 @@
+"""What is due when, and who sees to it: one dispatcher in every worker, no leader.
+
+Due times stand in a table from which every dispatcher claims; a claim and its
+job are one transaction. Ticks that were missed collapse into one run, since the
+cursor holds the truth. The heartbeat says that this worker lives and hands the
+jobs of those that do not to the living.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Mapping
+
+from tillbridge.engine.jobs import Enqueues, Job, Jobs
+from tillbridge.model.clock import Clock
+from tillbridge.store.service import Service, Stream
+from tillbridge.sync.schedule import Pace, Shops, Standing, next_due
+
+# So many are claimed in one transaction.
+_CLAIMED_AT_ONCE = 200
+
+DISPATCH_SECONDS = 1.0
+DEAD_AFTER_SECONDS = 30.0
+
+# After a failure the next try waits 5 s, then twice as long each time, up to this.
+_BACK_OFF_FIRST = 5.0
+_BACK_OFF_MAX = 6 * 3_600.0
+
+# Once a minute: jobs that no living worker holds, streams whose job is gone; once an hour: old rows.
+_CHORES_SECONDS = 60.0
+_PURGE_SECONDS = 3_600.0
+_WORKERS_KEPT_SECONDS = 86_400.0
+
+
+def dispatch(service: Service, queue: Enqueues, now: float) -> int:
+    """Queue everything that is due; return how many jobs that made."""
+    claimed = 0
+    while True:
+        with service.begin() as c:
+            due = service.claim_due(c, now, _CLAIMED_AT_ONCE)
+            for each in due:
+                queue.enqueue(job_of(each), c)
+        claimed += len(due)
+        if len(due) < _CLAIMED_AT_ONCE:
+            return claimed
+
+
+def job_of(stream: Stream) -> Job:
+    """Return a stream's newest job."""
+    return Job(connection=stream.connection, kind=stream.kind, name=stream.name, gen=stream.gen)
+
+
+def back_off(fails: int, rng: random.Random, retry_after: float | None = None) -> float:
+    """Return how long to wait after so many failures in a row; never less than the remote wishes."""
+    waited: float = min(_BACK_OFF_MAX, _BACK_OFF_FIRST * 2.0 ** min(fails, 20)) * rng.uniform(0.8, 1.2)
+    return max(waited, retry_after or 0.0)
+
+
+def interval_after(
+    stream: Stream, paces: Mapping[str, Pace], shops: Shops, now: float, *, news: bool
+) -> float:
+    """Return how long a stream that was just read can wait: less while a shop is open, or has just sold."""
+    pace = paces.get(pace_name(stream.kind, stream.name))
+    if pace is None:
+        return stream.every
+    due = next_due(pace, Standing(ran_at=now, news_at=now if news else None), shops, now)
+    return stream.every if due is None else due - now
+
+
+def pace_name(kind: str, name: str) -> str:
+    """Return under which name sync.schedule knows a stream of ours."""
+    return {"cross-check": "check", "sweep": "sweep"}.get(kind, name)
+
+
+class Heart:
+    """A worker's own threads: heartbeat and reaper, dispatcher, chores."""
+
+    def __init__(
+        self,
+        service: Service,
+        jobs: Jobs,
+        worker: str,
+        clock: Clock,
+        *,
+        dead_after: float = DEAD_AFTER_SECONDS,
+        tick: float = DISPATCH_SECONDS,
+        on_trouble: Callable[[str, BaseException], None],
+    ) -> None:
+        self._service = service
+        self._jobs = jobs
+        self._worker = worker
+        self._clock = clock
+        self._dead_after = dead_after
+        self._tick = tick
+        self._on_trouble = on_trouble
+        self._ending = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self.beaten_at = 0.0  # on the monotonic clock
+        self.dispatched_at = 0.0
+
+    def first_beat(self, *, alone: bool) -> None:
+        """Beat before the first job is taken. `alone`: nobody else can be alive, so all others are dead."""
+        dead = self._service.beat(self._worker, self._dead_after)
+        self.beaten_at = self._clock.monotonic()
+        if alone:
+            dead = self._jobs.orphans({self._worker})
+        self._jobs.recover(dead)
+
+    def start(self) -> None:
+        """Start the threads."""
+        for name, every, what in (
+            ("heartbeat", min(5.0, self._dead_after / 3), self.beat),
+            ("dispatcher", self._tick, self.dispatch),
+            ("chores", _CHORES_SECONDS, self.chores),
+        ):
+            thread = threading.Thread(target=self._repeat, args=(name, every, what), name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """Stop dispatching and beating."""
+        self._ending.set()
+        for thread in self._threads:
+            thread.join(timeout=0.5)
+
+    def _repeat(self, name: str, every: float, what: Callable[[], object]) -> None:
+        while not self._ending.wait(every):
+            try:
+                what()
+            except Exception as error:  # noqa: BLE001  Its owner logs it; a worker without a heart is worse.
+                self._on_trouble(name, error)
+
+    def beat(self) -> None:
+        """Say that we live, and take over from those who do not."""
+        dead = self._service.beat(self._worker, self._dead_after)
+        self.beaten_at = self._clock.monotonic()
+        self._jobs.recover(dead)
+
+    def dispatch(self) -> None:
+        """Queue what is due."""
+        dispatch(self._service, self._jobs, self._clock.now().timestamp())
+        self.dispatched_at = self._clock.monotonic()
+
+    def chores(self) -> None:
+        """See to what a crash at a bad moment leaves behind: jobs of nobody, streams without their job."""
+        living = {each.id for each in self._service.workers() if not each.reaped}
+        self._jobs.recover(self._jobs.orphans(living))
+        release_lost(self._service, self._jobs, self._clock.now().timestamp())
+        now = self._clock.monotonic()
+        if now - self._purged_at >= _PURGE_SECONDS:
+            self._purged_at = now
+            self._jobs.purge()
+            self._service.forget_workers(_WORKERS_KEPT_SECONDS)
+
+    _purged_at = float("-inf")
+
+
+def release_lost(service: Service, jobs: Jobs, now: float) -> int:
+    """Let streams be due again whose job has ended without them, or was given up; return how many."""
+    queued = {each.job: each for each in service.streams() if each.queued}
+    if not queued:
+        return 0
+    alive = {job.id for job in jobs.jobs(ids=list(queued)) if job.state in {"waiting", "running"}}
+    # Asked again: one may have ended in order between both questions.
+    still = {each.job for each in service.streams() if each.queued}
+    lost = [each for name, each in queued.items() if name not in alive and name in still]
+    for each in lost:
+        service.release(each, now, why="its last job was lost; it starts again")
+    return len(lost)

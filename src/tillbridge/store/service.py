@@ -1,0 +1,554 @@
+"""What all workers of an installation share: due times, workers, leases, budgets, stop marks, settings.
+
+One file `service.sqlite` beside the connections' homes, or the schema `tillbridge`
+of a PostgreSQL database; the same statements on both. The jobs themselves stand
+in the job engine's own tables in the same database, so that a due time and its
+job are committed together.
+
+No Alembic history here, other than for a connection's state: everything in it
+but budgets and pauses can be made anew from the configuration and the
+connections' own cursors, so tables are created as they are and a version row
+says which step of `_STEPS` was the last.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tillbridge.model.errors import ConfigurationInvalid, Halted
+from tillbridge.store.database import plain_words
+
+FILE_NAME = "service.sqlite"
+SCHEMA = "tillbridge"
+
+# Every job takes a connection for some milliseconds at its beginning and end; forty run at once.
+_POOL = 16
+
+_meta = sa.MetaData()
+
+# One row for everything that is done again and again: what is due when, and what came of it.
+stream = sa.Table(
+    "stream",
+    _meta,
+    sa.Column("connection", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),  # "" where a kind has one stream only
+    sa.Column("every", sa.Float, nullable=False),  # seconds; 0: only when somebody wishes it
+    sa.Column("next_due", sa.Float),  # None: not by itself
+    sa.Column("gen", sa.Integer, nullable=False, default=0),  # the number of the newest job
+    sa.Column("queued", sa.Boolean, nullable=False, default=False),  # that job has not ended yet
+    sa.Column("dirty", sa.Boolean, nullable=False, default=False),  # something came while it was at it
+    sa.Column("paused", sa.Boolean, nullable=False, default=False),
+    sa.Column("why", sa.Text),  # why next_due is what it is, where that is not the interval
+    sa.Column("fails", sa.Integer, nullable=False, default=0),  # in a row
+    sa.Column("began_at", sa.Float),
+    sa.Column("ended_at", sa.Float),
+    sa.Column("outcome", sa.Text),
+    sa.Column("counts", sa.Text),
+    sa.Index("stream_due", "next_due"),
+)
+
+worker = sa.Table(
+    "worker",
+    _meta,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("seen", sa.Float, nullable=False),
+    sa.Column("since", sa.Float, nullable=False),
+    sa.Column("reaped", sa.Boolean, nullable=False, default=False),
+)
+
+# Who may write with a connection. `token` grows with every holder: an old one is known by its number.
+lease = sa.Table(
+    "lease",
+    _meta,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("token", sa.Integer, nullable=False, default=0),
+    sa.Column("holder", sa.Text),
+    sa.Column("until", sa.Float),
+    sa.Column("wanted_until", sa.Float),  # somebody in a hurry waits for it
+)
+
+# What is left of a remote quota, as sync.budget keeps it; `version` for compare and set.
+budget = sa.Table(
+    "budget",
+    _meta,
+    sa.Column("quota", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+)
+
+# What is to stand still: a whole connection, or one running job by its id.
+stop = sa.Table(
+    "stop",
+    _meta,
+    sa.Column("scope", sa.Text, primary_key=True),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("since", sa.Float, nullable=False),
+)
+
+setting = sa.Table(
+    "setting",
+    _meta,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+_version = sa.Table("service_version", _meta, sa.Column("version", sa.Integer, primary_key=True))
+
+# What brings older tables up to date: statements by the version that they lead to.
+_STEPS: Mapping[int, tuple[str, ...]] = {}
+VERSION = 1
+
+
+class Stream(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is done again and again, and where it stands."""
+
+    connection: str
+    kind: str
+    name: str
+    every: float
+    next_due: float | None
+    gen: int
+    queued: bool
+    dirty: bool
+    paused: bool
+    why: str | None
+    fails: int
+    began_at: float | None
+    ended_at: float | None
+    outcome: str | None
+    counts: str | None
+
+    @property
+    def job(self) -> str:
+        """Return the id of its newest job."""
+        return job_id(self.connection, self.kind, self.name, self.gen)
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a slice. `next_in`: seconds until the next one; None: not by itself."""
+
+    outcome: str
+    next_in: float | None
+    why: str | None = None
+    counts: Mapping[str, int] = {}
+    failed: bool = False
+
+
+class Worker(msgspec.Struct, frozen=True):
+    """A process that works, and when it was last seen."""
+
+    id: str
+    seen: float
+    since: float
+    reaped: bool
+
+
+def job_id(connection: str, kind: str, name: str, gen: int | str) -> str:
+    """Return a job's id: it begins with its connection, so that jobs can be listed by that."""
+    return f"{connection}/{kind}/{name or '-'}/{gen}"
+
+
+def service_url(folder: Path, database_url: str | None) -> sa.URL:
+    """Return where an installation's shared tables are."""
+    if database_url is None:
+        return sa.make_url(f"sqlite:///{folder / FILE_NAME}")
+    try:
+        url = sa.make_url(database_url)
+    except sa.exc.ArgumentError:
+        url = sa.make_url("nothing://")
+    if url.get_backend_name() not in {"postgresql", "postgres"}:
+        reason = "must be an address such as postgresql://user:password@host/database"
+        raise ConfigurationInvalid([("service.database_url", reason)])
+    return url.set(drivername="postgresql+psycopg")
+
+
+def open_service(url: sa.URL) -> Service:
+    """Open the shared tables and bring them up to date. Raises ConfigurationInvalid, Halted."""
+    service = Service(_engine(url), url)
+    with service.begin() as c:
+        _bring_up_to_date(c, url)
+    return service
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    if url.get_backend_name() == "sqlite":
+        path = Path(url.database or "")
+        if not path.exists():
+            try:
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            except OSError as error:
+                raise ConfigurationInvalid([(str(path), f"cannot be made: {error.strerror}")]) from error
+        engine = sa.create_engine(url, pool_size=_POOL, max_overflow=2 * _POOL)
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+        return engine
+    path_of_schemas = {"options": f"-csearch_path={SCHEMA}"}
+    return sa.create_engine(url, pool_size=_POOL, pool_pre_ping=True, connect_args=path_of_schemas)
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    """Set up a connection of the file that the job engine shares with us.
+
+    The job engine asks SQLite for times in ways that fail or are a second coarse, depending on the
+    versions of Python and SQLite: they are answered here. No statement of ours may use these functions.
+    """
+    connection.isolation_level = "IMMEDIATE"
+    # FULL: what a person has paused or asked for must survive a power cut.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+    if sys.version_info < (3, 12):
+        connection.create_function("strftime", 2, _seconds_now)
+    elif sqlite3.sqlite_version_info < (3, 42):
+        connection.create_function("unixepoch", 1, lambda _modifier: time.time())
+
+
+def _seconds_now(template: str, moment: str) -> float | None:
+    return time.time() if (template, moment) == ("%s", "now") else None
+
+
+def _bring_up_to_date(connection: sa.Connection, url: sa.URL) -> None:
+    if url.get_backend_name() == "sqlite":
+        # The driver begins a transaction only before it writes: two that start at once would both create.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('tillbridge'))"))
+        connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+    held = 0
+    if sa.inspect(connection).has_table("service_version", schema=_schema(url)):
+        held = connection.execute(sa.select(_version.c.version)).scalar() or 0
+    if held > VERSION:
+        raise Halted(
+            f"The service's tables were written by a newer Tillbridge (version {held}). "
+            "Install that version again."
+        )
+    _meta.create_all(connection)
+    for number in range(held + 1, VERSION + 1):
+        for statement in _STEPS.get(number, ()) if held else ():
+            connection.execute(sa.text(statement))
+    if held != VERSION:
+        connection.execute(sa.delete(_version))
+        connection.execute(sa.insert(_version), {"version": VERSION})
+
+
+def _schema(url: sa.URL) -> str | None:
+    return None if url.get_backend_name() == "sqlite" else SCHEMA
+
+
+class Service:
+    """The shared tables. Every method is one short transaction, unless it is handed one."""
+
+    def __init__(self, engine: sa.Engine, url: sa.URL) -> None:
+        self.engine = engine
+        self.url = url
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Say whether this installation lives in one file on one machine."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """Open one short transaction; it commits at the end of the block."""
+        with plain_words(Path(self.url.database or "")), self.engine.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Let the database go."""
+        self.engine.dispose()
+
+    def now(self, connection: sa.Connection) -> float:
+        """Return the database's clock: workers' own may differ, and dead ones are known by their age."""
+        if self.is_sqlite:
+            return time.time()
+        return float(connection.execute(sa.text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
+
+    # --- streams -------------------------------------------------------------------------------
+
+    def plan_streams(self, connection: str, wanted: Mapping[tuple[str, str], float], now: float) -> None:
+        """Let a connection have just these streams, given as (kind, name) with their seconds."""
+        with self.begin() as c:
+            mine = stream.c.connection == connection
+            held = {(r.kind, r.name): r for r in c.execute(sa.select(stream).where(mine))}
+            for (kind, name), every in wanted.items():
+                row = held.get((kind, name))
+                due = now if every else None
+                if row is None:
+                    values = {"connection": connection, "kind": kind, "name": name, "every": every}
+                    c.execute(sa.insert(stream), {**values, "next_due": due})
+                elif row.every != every:
+                    changes: dict[str, Any] = {"every": every}
+                    if row.why is None:
+                        changes["next_due"] = due if not every else min(row.next_due or now, now + every)
+                    c.execute(sa.update(stream).where(*_is(row)).values(**changes))
+            for key, row in held.items():
+                if key not in wanted:
+                    c.execute(sa.delete(stream).where(*_is(row)))
+
+    def forget_streams(self, keep: Collection[str]) -> None:
+        """Forget the streams of connections that are there no more."""
+        with self.begin() as c:
+            c.execute(sa.delete(stream).where(stream.c.connection.not_in(list(keep))))
+
+    def streams(self, connection: str | None = None) -> list[Stream]:
+        """Return all streams, or a connection's."""
+        statement = sa.select(stream).order_by(stream.c.connection, stream.c.kind, stream.c.name)
+        if connection is not None:
+            statement = statement.where(stream.c.connection == connection)
+        with self.begin() as c:
+            return [Stream(**row._mapping) for row in c.execute(statement)]  # noqa: SLF001  SQLAlchemy's public name.
+
+    def claim_due(self, connection: sa.Connection, now: float, limit: int) -> list[Stream]:
+        """Take the streams that are due: each gets its next number, and nobody else takes it."""
+        stopped = sa.select(stop.c.scope)
+        due = (
+            sa.select(stream.c.connection, stream.c.kind, stream.c.name)
+            .where(
+                stream.c.next_due <= now,
+                ~stream.c.queued,
+                ~stream.c.paused,
+                stream.c.connection.not_in(stopped),
+            )
+            .order_by(stream.c.next_due)
+            .limit(limit)
+        )
+        if not self.is_sqlite:
+            due = due.with_for_update(skip_locked=True)
+        found = sa.tuple_(stream.c.connection, stream.c.kind, stream.c.name).in_(due)
+        statement = (
+            sa.update(stream)
+            .where(found)
+            .values(queued=True, dirty=False, why=None, gen=stream.c.gen + 1)
+            .returning(*stream.c)
+        )
+        return [Stream(**row._mapping) for row in connection.execute(statement)]  # noqa: SLF001  As above.
+
+    def began(self, job: Stream | tuple[str, str, str, int], now: float) -> bool:
+        """Note that a stream's job begins; False when a newer one has taken its place, or it is paused."""
+        connection, kind, name, gen = _named(job)
+        with self.begin() as c:
+            mine = (*_at(connection, kind, name), stream.c.gen == gen, stream.c.queued)
+            taken = c.execute(sa.update(stream).where(*mine).values(began_at=now).returning(stream.c.paused))
+            row = taken.first()
+            if row is None:
+                return False
+            held = c.execute(sa.select(stop.c.scope).where(stop.c.scope == connection)).first()
+            if not row.paused and held is None:
+                return True
+            c.execute(sa.update(stream).where(*mine).values(queued=False))
+            return False
+
+    def ended(self, job: Stream | tuple[str, str, str, int], ended: Ended, now: float) -> None:
+        """Note what came of a stream's job and when the next is due; a stale job changes nothing."""
+        connection, kind, name, gen = _named(job)
+        due = None if ended.next_in is None else now + ended.next_in
+        with self.begin() as c:
+            mine = (*_at(connection, kind, name), stream.c.gen == gen, stream.c.queued)
+            # What came while it was at it wants another look at once.
+            due_column = sa.case((stream.c.dirty, sa.literal(now)), else_=sa.literal(due, sa.Float))
+            c.execute(
+                sa.update(stream)
+                .where(*mine)
+                .values(
+                    queued=False,
+                    next_due=due_column,
+                    why=ended.why,
+                    fails=stream.c.fails + 1 if ended.failed else 0,
+                    ended_at=now,
+                    outcome=ended.outcome,
+                    counts=msgspec.json.encode(dict(ended.counts)).decode(),
+                )
+            )
+
+    def wish(self, connection: str, kind: str | None, name: str | None, now: float) -> int:
+        """Let streams be due now, or once more behind the job that runs; return how many there are."""
+        where = [stream.c.connection == connection]
+        where += [stream.c.kind == kind] if kind else []
+        where += [stream.c.name == name] if name else []
+        with self.begin() as c:
+            done = c.execute(sa.update(stream).where(*where).values(next_due=now, dirty=True, why=None))
+            return done.rowcount
+
+    def pause_streams(self, connection: str, kind: str, name: str | None, *, paused: bool) -> int:
+        """Let streams rest, or go on; return how many there are."""
+        where = [stream.c.connection == connection, stream.c.kind == kind]
+        where += [stream.c.name == name] if name else []
+        with self.begin() as c:
+            return c.execute(sa.update(stream).where(*where).values(paused=paused)).rowcount
+
+    def release(self, job: Stream, now: float, *, why: str) -> None:
+        """Let a stream whose job has vanished be due again."""
+        with self.begin() as c:
+            mine = (*_at(job.connection, job.kind, job.name), stream.c.gen == job.gen, stream.c.queued)
+            c.execute(sa.update(stream).where(*mine).values(queued=False, next_due=now, why=why))
+
+    # --- stop marks ----------------------------------------------------------------------------
+
+    def stop(self, scope: str, why: str, now: float) -> None:
+        """Let a connection, or one running job, come to a halt."""
+        with self.begin() as c:
+            c.execute(sa.delete(stop).where(stop.c.scope == scope))
+            c.execute(sa.insert(stop), {"scope": scope, "why": why, "since": now})
+
+    def go_on(self, scope: str) -> bool:
+        """Take a stop mark away; False when there was none."""
+        with self.begin() as c:
+            return bool(c.execute(sa.delete(stop).where(stop.c.scope == scope)).rowcount)
+
+    def stopped(self) -> dict[str, tuple[str, float]]:
+        """Return what is to stand still, why, and since when."""
+        with self.begin() as c:
+            return {row.scope: (row.why, row.since) for row in c.execute(sa.select(stop))}
+
+    # --- workers -------------------------------------------------------------------------------
+
+    def beat(self, worker_id: str, dead_after: float) -> list[str]:
+        """Say that a worker lives; return those that no longer do, each told to one asker only."""
+        with self.begin() as c:
+            now = self.now(c)
+            mine = worker.c.id == worker_id
+            if not c.execute(sa.update(worker).where(mine).values(seen=now, reaped=False)).rowcount:
+                c.execute(sa.insert(worker), {"id": worker_id, "seen": now, "since": now, "reaped": False})
+            silent = (worker.c.seen < now - dead_after, ~worker.c.reaped)
+            gone = c.execute(sa.update(worker).where(*silent).values(reaped=True).returning(worker.c.id))
+            return [row.id for row in gone]
+
+    def leave(self, worker_id: str) -> None:
+        """Take a worker that ends in order off the list, with the leases that it still holds."""
+        with self.begin() as c:
+            c.execute(sa.delete(worker).where(worker.c.id == worker_id))
+            c.execute(sa.update(lease).where(lease.c.holder == worker_id).values(holder=None, until=None))
+
+    def workers(self) -> list[Worker]:
+        """Return all workers, also those that were found dead."""
+        with self.begin() as c:
+            rows = c.execute(sa.select(worker).order_by(worker.c.since))
+            return [Worker(row.id, row.seen, row.since, row.reaped) for row in rows]
+
+    def living(self, dead_after: float) -> list[Worker]:
+        """Return the workers that were seen lately."""
+        with self.begin() as c:
+            now = self.now(c)
+        return [each for each in self.workers() if not each.reaped and each.seen >= now - dead_after]
+
+    def forget_workers(self, silent_seconds: float) -> None:
+        """Forget workers that were found dead long ago."""
+        with self.begin() as c:
+            old = worker.c.seen < self.now(c) - silent_seconds
+            c.execute(sa.delete(worker).where(worker.c.reaped, old))
+
+    # --- leases --------------------------------------------------------------------------------
+
+    def take_lease(self, name: str, holder: str, seconds: float, *, hurry: bool) -> int | None:
+        """Take a lease; return its token, or None while another holds it or one in a hurry waits for it."""
+        with self.begin() as c:
+            now = self.now(c)
+            _ensure_lease(c, name)
+            free = sa.or_(lease.c.until.is_(None), lease.c.until <= now)
+            unwanted = sa.or_(lease.c.wanted_until.is_(None), lease.c.wanted_until <= now)
+            values: dict[str, Any] = {"holder": holder, "until": now + seconds, "token": lease.c.token + 1}
+            if hurry:
+                values["wanted_until"] = None
+            where = (lease.c.name == name, free) if hurry else (lease.c.name == name, free, unwanted)
+            taken = c.execute(
+                sa.update(lease).where(*where).values(**values).returning(lease.c.token)
+            ).first()
+            if taken is None and hurry:
+                c.execute(sa.update(lease).where(lease.c.name == name).values(wanted_until=now + _WANTED))
+            return None if taken is None else int(taken.token)
+
+    def keep_lease(self, name: str, token: int, seconds: float) -> tuple[bool, bool]:
+        """Hold a lease for longer; return whether it is still ours, and whether one in a hurry waits."""
+        with self.begin() as c:
+            now = self.now(c)
+            mine = (lease.c.name == name, lease.c.token == token, lease.c.holder.isnot(None))
+            kept = c.execute(
+                sa.update(lease).where(*mine).values(until=now + seconds).returning(lease.c.wanted_until)
+            ).first()
+            return kept is not None, kept is not None and (kept.wanted_until or 0) > now
+
+    def wanted_leases(self) -> set[str]:
+        """Return the leases that somebody in a hurry waits for."""
+        with self.begin() as c:
+            return set(c.execute(sa.select(lease.c.name).where(lease.c.wanted_until > self.now(c))).scalars())
+
+    def check_lease(self, connection: sa.Connection, name: str, token: int) -> bool:
+        """Say within a transaction whether a lease is still ours, and let nobody take it before it ends."""
+        statement = sa.select(lease.c.token).where(lease.c.name == name)
+        if not self.is_sqlite:
+            statement = statement.with_for_update(read=True)
+        return connection.execute(statement).scalar() == token
+
+    def give_back(self, name: str, token: int) -> None:
+        """Give a lease back; one that was lost stays with its new holder."""
+        with self.begin() as c:
+            mine = (lease.c.name == name, lease.c.token == token)
+            c.execute(sa.update(lease).where(*mine).values(holder=None, until=None))
+
+    # --- budgets and settings ------------------------------------------------------------------
+
+    def budget(self, quota: str) -> tuple[Any, int]:
+        """Return what is known of a quota and the version of it; (None, 0) when nothing is."""
+        with self.begin() as c:
+            row = c.execute(sa.select(budget).where(budget.c.quota == quota)).first()
+        return (None, 0) if row is None else (msgspec.json.decode(row.value), row.version)
+
+    def set_budget(self, quota: str, value: Any, version: int) -> bool:
+        """Replace what is known of a quota if nobody has since `version` was read."""
+        text = msgspec.json.encode(value).decode()
+        with self.begin() as c:
+            mine = (budget.c.quota == quota, budget.c.version == version)
+            if version:
+                changes = {"value": text, "version": version + 1}
+                return bool(c.execute(sa.update(budget).where(*mine).values(**changes)).rowcount)
+            return _insert_new(c, budget, {"quota": quota, "value": text, "version": 1})
+
+    def setting(self, name: str) -> Any:
+        """Return a setting of the installation, or None."""
+        with self.begin() as c:
+            text = c.execute(sa.select(setting.c.value).where(setting.c.name == name)).scalar()
+        return None if text is None else msgspec.json.decode(text)
+
+    def set(self, name: str, value: Any) -> None:
+        """Keep a setting of the installation."""
+        with self.begin() as c:
+            c.execute(sa.delete(setting).where(setting.c.name == name))
+            c.execute(sa.insert(setting), {"name": name, "value": msgspec.json.encode(value).decode()})
+
+
+# Whoever waits in a hurry says so again well before that.
+_WANTED = 2.0
+
+
+def _ensure_lease(connection: sa.Connection, name: str) -> None:
+    if connection.execute(sa.select(lease.c.name).where(lease.c.name == name)).first() is None:
+        _insert_new(connection, lease, {"name": name, "token": 0})
+
+
+def _insert_new(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
+    """Insert a row unless another worker was faster; say whether it was us."""
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    done = connection.execute(insert(table).values(**values).on_conflict_do_nothing())
+    return bool(done.rowcount)
+
+
+def _at(connection: str, kind: str, name: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return stream.c.connection == connection, stream.c.kind == kind, stream.c.name == name
+
+
+def _is(row: Any) -> tuple[sa.ColumnElement[bool], ...]:
+    return _at(row.connection, row.kind, row.name)
+
+
+def _named(job: Stream | tuple[str, str, str, int]) -> tuple[str, str, str, int]:
+    return (job.connection, job.kind, job.name, job.gen) if isinstance(job, Stream) else job

@@ -1,0 +1,280 @@
+"""Whose turn it is to write with a connection, and how somebody in a hurry gets theirs.
+
+One slice at a time works with a connection, whatever its kind: a poll, a forced
+run and a load would else decide on what the other has just changed. The lease
+says so among workers, its growing token fences one that slept through its end,
+and the home's own lock says so to whoever works at the command line.
+
+A slice asks `check` before every call to a remote. It is always safe to end it
+there: that is what every crash does, and each slice can be run again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from tillbridge.connectors.http import SILENCE_SECONDS_MAX, Content, Http, HttpStream, Params
+from tillbridge.model.clock import Clock
+from tillbridge.model.errors import Busy, Fenced, GiveWay
+from tillbridge.store.service import Service
+from tillbridge.wiring import alone
+
+# An ordinary job waits so long in its place, and is put off then; one in a hurry waits for longer.
+_WAIT_SECONDS = 3.0
+_HURRY_SECONDS = 30.0
+_LOOK_SECONDS = 0.05
+
+# The keeper looks at every lease so often: whether somebody in a hurry waits for it, and whether it runs out.
+_KEEPER_SECONDS = 0.5
+
+# A long slice lets others have a turn after so long where it can be left; a wait is ended after so long.
+_SLICE_SECONDS = 10.0
+_SLICE_SECONDS_MAX = 30.0
+
+_PIECE_SECONDS = 0.1
+
+
+class Turn:
+    """One slice's right to write with a connection. `check` raises when it is over."""
+
+    def __init__(
+        self, service: Service, name: str, token: int, valid_until: float, *, in_hurry: bool
+    ) -> None:
+        self.name = name
+        self.token = token
+        self.in_hurry = in_hurry
+        self.began = time.monotonic()
+        self.valid_until = valid_until
+        self.lost = False
+        self.wanted = False
+        self.ending = False  # the process is to end, and has waited long enough
+        self.stopped: str | None = None
+        self._service = service
+        self._last_seconds = valid_until - self.began
+
+    def check(self) -> None:
+        """Let the slice go on, or end it. Raises Fenced, GiveWay."""
+        if self.lost or (time.monotonic() > self.valid_until and not self.renew(self._last_seconds)):
+            self.lost = True
+            raise Fenced(f"Another worker has taken over the connection {self.name}. Nothing was lost.")
+        if self.ending:
+            raise GiveWay("The service is stopping. Nothing was lost; it goes on at the next start.")
+        if self.stopped is not None:
+            raise GiveWay(self.stopped)
+        if self.wanted and not self.in_hurry:
+            raise GiveWay("Somebody in a hurry has the turn; this goes on behind it.")
+
+    def may_go_on(self) -> None:
+        """End a long slice where it can be left, so that others have a turn. Raises GiveWay, Fenced."""
+        self.check()
+        if time.monotonic() - self.began > _SLICE_SECONDS:
+            raise GiveWay("The others of this connection have a turn; this goes on behind them.")
+
+    def fence(self, connection: sa.Connection) -> None:
+        """Let no transaction through once another worker has the lease. Raises Fenced."""
+        if self.lost:
+            raise Fenced(f"Another worker has taken over the connection {self.name}. Nothing was lost.")
+        if connection.dialect.name == "postgresql":
+            # State and leases are in one database there: nobody can take the lease before we commit.
+            if self._service.check_lease(connection, self.name, self.token):
+                return
+            self.lost = True
+            raise Fenced(f"Another worker has taken over the connection {self.name}. Nothing was lost.")
+
+    def renew(self, seconds: float) -> bool:
+        """Hold the lease for longer; False when it is lost."""
+        self._last_seconds = seconds
+        before = time.monotonic()
+        ours, wanted = self._service.keep_lease(self.name, self.token, seconds)
+        if ours:
+            self.valid_until = before + seconds
+            self.wanted = self.wanted or wanted
+        else:
+            self.lost = True
+        return ours
+
+
+class Turns:
+    """All turns of one worker, and the thread that keeps them."""
+
+    def __init__(self, service: Service, worker: str, lease_seconds: float) -> None:
+        self._service = service
+        self._worker = worker
+        self._seconds = lease_seconds
+        self._held: dict[str, Turn] = {}
+        self._lock = threading.Lock()
+        self._ending = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name="leases", daemon=True)
+        self.trouble: BaseException | None = None
+
+    def start(self) -> None:
+        """Start keeping."""
+        self._keeper.start()
+
+    @contextmanager
+    def take(self, name: str, home: Path | None, *, hurry: bool) -> Iterator[Turn]:
+        """Wait for a connection's turn and hold it. Raises Busy when it takes too long.
+
+        `home`: where the lock of those at the command line is; None for a connection whose state is in
+        no file, which the lease alone guards.
+        """
+        patience = time.monotonic() + (_HURRY_SECONDS if hurry else _WAIT_SECONDS)
+        turn = self._wait(name, patience, hurry=hurry)
+        try:
+            with self._locked(home, patience):
+                yield turn
+        finally:
+            with self._lock:
+                self._held.pop(name, None)
+            if not turn.lost:
+                self._service.give_back(name, turn.token)
+
+    def _wait(self, name: str, patience: float, *, hurry: bool) -> Turn:
+        while True:
+            if hurry:
+                self._tell(name)
+            before = time.monotonic()
+            token = self._service.take_lease(name, self._worker, self._seconds, hurry=hurry)
+            if token is not None:
+                turn = Turn(self._service, name, token, before + self._seconds, in_hurry=hurry)
+                with self._lock:
+                    self._held[name] = turn
+                return turn
+            if time.monotonic() > patience or self._ending.wait(_LOOK_SECONDS):
+                raise Busy(f"Another job of the connection {name} is at work.")
+
+    def _tell(self, name: str) -> None:
+        """Let a slice of this very process know at once that somebody in a hurry waits."""
+        with self._lock:
+            if name in self._held:
+                self._held[name].wanted = True
+
+    def _locked(self, home: Path | None, patience: float) -> ExitStack:
+        stack = ExitStack()
+        while home is not None:
+            try:
+                stack.enter_context(alone(home))
+            except Busy:
+                if time.monotonic() > patience or self._ending.wait(_LOOK_SECONDS):
+                    raise
+            else:
+                break
+        return stack
+
+    def end_slices(self) -> None:
+        """End every slice at its next call: the process has no more time."""
+        with self._lock:
+            for turn in self._held.values():
+                turn.ending = True
+
+    def stop_one(self, name: str, why: str) -> None:
+        """End the slice of a connection that was told to stand still."""
+        with self._lock:
+            if name in self._held:
+                self._held[name].stopped = why
+
+    def held(self) -> list[str]:
+        """Return the connections that this worker is at."""
+        with self._lock:
+            return sorted(self._held)
+
+    def close(self) -> None:
+        """Stop keeping."""
+        self._ending.set()
+        if self._keeper.is_alive():
+            self._keeper.join(timeout=2)
+
+    def _keep(self) -> None:
+        while not self._ending.wait(_KEEPER_SECONDS):
+            with self._lock:
+                turns = list(self._held.values())
+            if not turns:
+                continue
+            try:
+                self._look_after(turns)
+            except Exception as error:  # noqa: BLE001  A lease that cannot be kept ends its slice by itself.
+                self.trouble = error
+
+    def _look_after(self, turns: list[Turn]) -> None:
+        stopped = self._service.stopped()
+        wanted = self._service.wanted_leases()
+        for turn in turns:
+            if turn.name in stopped:
+                turn.stopped = f"{turn.name} is paused: {stopped[turn.name][0]}."
+            turn.wanted = turn.wanted or turn.name in wanted
+            if turn.valid_until - time.monotonic() < self._seconds * 2 / 3:
+                turn.renew(self._seconds)
+
+
+class Door(Http):
+    """The way out of one connection: it asks whose turn it is before every call."""
+
+    def __init__(self, shared: Http) -> None:
+        super().__init__()
+        self._shared = shared
+        self.turn: Turn | None = None
+
+    @contextmanager
+    def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Params | None = None,
+        content: Content | None = None,
+        timeout_total: float | None = None,
+        silence_seconds_max: float | None = SILENCE_SECONDS_MAX,
+    ) -> Iterator[HttpStream]:
+        """Send one request if it is still our turn. Raises what `Turn.check` raises."""
+        if self.turn is not None:
+            self.turn.check()
+        with self._shared.stream(
+            method,
+            url,
+            headers=headers,
+            params=params,
+            content=content,
+            timeout_total=timeout_total,
+            silence_seconds_max=silence_seconds_max,
+        ) as answer:
+            yield answer
+
+    def close(self) -> None:
+        """Leave the shared connections open: others use them."""
+
+
+class Pauses:
+    """A clock whose waits end when the turn does."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.turn: Turn | None = None
+
+    def now(self) -> datetime:
+        """Return the aware UTC moment."""
+        return self._clock.now()
+
+    def monotonic(self) -> float:
+        """Return the clock's monotonic seconds."""
+        return self._clock.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait in pieces, and look up between them."""
+        turn = self.turn
+        if turn is None:
+            self._clock.sleep(seconds)
+            return
+        until = self._clock.monotonic() + seconds
+        while (left := until - self._clock.monotonic()) > 0:
+            turn.check()
+            if not turn.in_hurry and time.monotonic() - turn.began > _SLICE_SECONDS_MAX:
+                raise GiveWay("The others of this connection have a turn; this goes on behind them.")
+            self._clock.sleep(min(left, _PIECE_SECONDS))

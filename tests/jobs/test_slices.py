@@ -1,0 +1,221 @@
+"""What a worker does with a job, over both simulators: what it costs, when the next one is due, and why."""
+
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from world import World
+
+from tillbridge import config
+from tillbridge.engine.jobs import Job
+from tillbridge.engine.schedule import dispatch
+from tillbridge.store.service import open_service
+from tillbridge.turns import Turns
+from tillbridge.work import Workshop, wanted_streams
+
+
+class Inline:
+    """A queue whose jobs are worked off by whoever asks: slices one after the other, in this thread."""
+
+    def __init__(self):
+        self.waiting = []
+
+    def enqueue(self, job, transaction=None):
+        self.waiting.append(job)
+
+
+class Shop:
+    """A world with a service beside it."""
+
+    def __init__(self, world):
+        self.world = world
+        self.service = open_service(sa.make_url(f"sqlite:///{world.home / 'service.sqlite'}"))
+        self.turns = Turns(self.service, "one", 30.0)
+        self.workshop = Workshop(world.home, self.service, self.turns, world.clock)
+        self.queue = Inline()
+        self.plan()
+
+    @property
+    def now(self):
+        return self.world.clock.now().timestamp()
+
+    def plan(self):
+        loaded = config.load(self.world.home)
+        self.service.plan_streams("default", wanted_streams(loaded), self.now)
+
+    def stream(self, name):
+        return next(s for s in self.service.streams() if (s.name or s.kind) == name)
+
+    def run_due(self):
+        """Work off everything that is due, until nothing is; return the ids of the jobs."""
+        done = []
+        while dispatch(self.service, self.queue, self.now):
+            for job in self.queue.waiting:
+                self.workshop.work(job)
+                done.append(job.id)
+            self.queue.waiting = []
+        return done
+
+    def slice(self, name):
+        """Do one slice of a stream; return the calls it has cost: till, CRM."""
+        self.service.wish("default", *self.named(name), self.now)
+        before = self.spent()
+        with self.service.begin() as c:
+            c.execute(sa.text("UPDATE stream SET next_due = NULL WHERE dirty = 0"))
+        self.run_due()
+        return tuple(after - then for after, then in zip(self.spent(), before, strict=True))
+
+    def named(self, name):
+        found = self.stream(name)
+        return found.kind, found.name
+
+    def spent(self):
+        opened = self.workshop._open.get("default")
+        return (0, 0) if opened is None else (opened.parts.till.calls, opened.parts.crm.calls)
+
+    def close(self):
+        self.workshop.close()
+        self.turns.close()
+        self.service.close()
+
+
+@pytest.fixture
+def shop(tmp_path) -> Iterator[Shop]:
+    world = World(tmp_path).install()
+    world.shop("High Street", "Europe/London")
+    world.employee("Kim", "Seller")
+    made = Shop(world)
+    made.run_due()  # A first round, so that everybody has logged in and met the shop.
+    yield made
+    made.close()
+    world.close()
+
+
+def test_a_poll_of_sales_without_news_asks_the_till_once_and_the_crm_nothing(shop):
+    assert (1, 0) == shop.slice("sales")
+
+
+def test_a_receipt_costs_one_call_to_the_crm(shop):
+    product, customer = shop.world.item(), shop.world.customer("Ana", "Silva")
+    shop.slice("products")
+    shop.slice("customers")
+    shop.world.ring(product, customer=customer)
+
+    till, crm = shop.slice("sales")
+
+    assert 1 == crm
+    assert till <= 2
+
+
+def test_only_the_poll_of_customers_asks_the_crm_who_has_changed(shop):
+    spent = {
+        name: shop.slice(name) for name in ("sales", "voids", "products", "stock", "replay", "customers")
+    }
+
+    assert {"customers": 1} == {name: crm for name, (_, crm) in spent.items() if crm}
+    assert (0, 0) == spent["replay"]
+
+
+def test_quiet_slices_leave_no_runs_behind(shop):
+    with shop.world.opened() as parts:
+        before = len(parts.journal.last_runs(1_000))
+    for name in ("sales", "voids", "stock", "replay"):
+        shop.slice(name)
+
+    with shop.world.opened() as parts:
+        assert before == len(parts.journal.last_runs(1_000))
+
+
+def test_missed_ticks_are_one_run(shop):
+    shop.world.pass_time(hours=5)
+
+    jobs = shop.run_due()
+
+    assert 1 == len([job for job in jobs if job.startswith("default/poll/sales/")])
+
+
+def test_a_closed_shop_is_read_less_often(shop):
+    """NOW is a Friday, 15:00 UTC."""
+    pause = {}
+    for name, hours in (("open", "Mon-Sun 00:00-24:00"), ("closed", "Sun 03:00-04:00")):
+        shop.world.configure(toml=f'[schedule]\nopening_hours = ["{hours}"]')
+        shop.slice("sales")
+        pause[name] = shop.stream("sales").next_due - shop.now
+
+    assert {"open": 60, "closed": 600} == {name: round(seconds) for name, seconds in pause.items()}
+
+
+def test_a_setting_holds_from_the_next_slice_on(shop):
+    shop.slice("sales")
+    shop.world.configure(toml='[schedule]\nsales_seconds = 240\nopening_hours = ["Mon-Sun 00:00-24:00"]')
+    shop.slice("sales")
+
+    assert 240 == round(shop.stream("sales").next_due - shop.now)
+
+
+def test_a_remote_that_is_down_is_asked_again_later_each_time(shop):
+    waits = []
+    for _ in range(4):
+        shop.world.fail_crm("status", "", times=None)
+        shop.slice("customers")
+        found = shop.stream("customers")
+        waits.append(found.next_due - shop.now)
+        assert "remote down" == found.outcome
+    shop.world.crm_server.faults.clear()
+    shop.slice("customers")
+
+    assert sorted(waits) == waits
+    assert [0, "done"] == [shop.stream("customers").fails, shop.stream("customers").outcome]
+
+
+def test_a_paused_stream_rests_and_a_resumed_one_goes_on(shop):
+    shop.service.pause_streams("default", "poll", "sales", paused=True)
+    shop.world.pass_time(hours=2)
+    rested = shop.run_due()
+    shop.service.pause_streams("default", "poll", "sales", paused=False)
+
+    assert [] == [job for job in rested if "/sales/" in job]
+    assert 1 == len([job for job in shop.run_due() if "/sales/" in job])
+
+
+def test_what_comes_while_a_slice_runs_is_looked_at_behind_it(shop):
+    shop.service.wish("default", "poll", "sales", shop.now)
+    dispatch(shop.service, shop.queue, shop.now)
+    shop.service.wish("default", "poll", "sales", shop.now)
+    first = next(job for job in shop.queue.waiting if job.name == "sales")
+    shop.workshop.work(first)
+    shop.queue.waiting = []
+
+    assert 1 == len([job for job in shop.run_due() if "/sales/" in job])
+
+
+def test_a_job_of_the_past_changes_nothing(shop):
+    at = shop.stream("sales")
+
+    answer = shop.workshop.work(Job(connection="default", kind="poll", name="sales", gen=at.gen))
+
+    assert "skipped" == answer["outcome"]
+    assert at == shop.stream("sales")
+
+
+def test_a_run_at_the_command_line_puts_a_slice_off(shop):
+    from tillbridge.wiring import alone
+
+    with alone(shop.world.home):
+        shop.service.wish("default", "poll", "sales", shop.now)
+        dispatch(shop.service, shop.queue, shop.now)
+        for job in shop.queue.waiting:
+            shop.workshop.work(job)
+
+    found = shop.stream("sales")
+    assert ("put off", 2) == (found.outcome, round(found.next_due - shop.now))
+
+
+def test_a_forced_run_says_what_became_of_each(shop):
+    customer = shop.world.customer("Ana", "Silva")
+
+    answer = shop.workshop.work(
+        Job(connection="default", kind="force", gen="x", wanted={"customer": [str(customer), "999999"]})
+    )
+
+    assert ["sent", "not in the till"] == [each["outcome"] for each in answer["records"]]
