@@ -44,6 +44,22 @@ LAYERS = {
         ("model", "sync", "store", "engine", "connectors", "config", "secrets", "logs", "alerts", "wiring"),
         "the wiring puts parts together and stands below the command line",
     ),
+    "installation": (("model", "config", "installation"), "an installation is folders and settings"),
+    "turns": (
+        ("model", "store", "connectors.http", "wiring", "turns"),
+        "whose turn it is knows leases and locks, and no work",
+    ),
+    "metrics": (
+        ("model", "store", "engine", "metrics"),
+        "those who watch read what the shared tables hold; they drive nothing",
+    ),
+    "work": (
+        (
+            *("model", "sync", "store", "engine", "connectors.http", "config", "logs", "alerts"),
+            *("wiring", "installation", "turns", "work"),
+        ),
+        "a worker does what the engine can, and stands below the command line",
+    ),
     "rehearsal": (("rehearsal",), "a rehearsal starts processes, and imports no part of the house"),
 }
 ON_TOP = ("cli",)

@@ -116,6 +116,17 @@ class Salesforce(_Table):
         return self
 
 
+class CrmScope(_Table):
+    """Who of the CRM may enter the till. Whoever is linked already is kept in step in any case."""
+
+    # The check box by which a person sends somebody to the till; the package brings it. Empty: nobody does.
+    mark: str | None = "Send_To_Lightspeed__c"
+    # Beside those: everybody of these record types (developer names)
+    record_types: tuple[str, ...] = ()
+    # whose fields say so: {"Rating" = ["Hot", "Warm"]}. Both given: both must fit.
+    where: dict[str, tuple[str, ...]] = {}
+
+
 class Customers(_Table):
     """How people are found, created and kept."""
 
@@ -128,6 +139,11 @@ class Customers(_Table):
     # Who owns a customer that a live sale brings: the seller's user, else the store's default owner, else our
     # own user. Whom a first load creates belongs to our own user: nobody has just sold to them.
     owner: Literal["seller", "store", "integration"] = "seller"
+    # Whose value counts when both sides have moved one field, by the field's name in Salesforce. newest: the
+    # side that we saw move last; when we saw both at once, as with ask, a person says.
+    authority: dict[str, Literal["till", "crm", "newest", "ask"]] = {}
+    other_authority: Literal["till", "crm", "newest", "ask"] = "newest"  # of all other fields
+    crm_scope: CrmScope = CrmScope()  # who of the CRM may enter the till
     # Where a phone number without a country dials; default: the country of most shops' time zones.
     phone_region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
     record_type: str | None = None  # of created customers, its developer name; default: the map's
@@ -188,6 +204,42 @@ class Keep(_Table):
     raw_days: Annotated[int, Field(ge=0)] = 90
 
 
+_DAY = "([Mm]on|[Tt]ue|[Ww]ed|[Tt]hu|[Ff]ri|[Ss]at|[Ss]un)"
+_TIME = r"([01]?\d|2[0-4]):[0-5]\d"
+
+
+def _opening_hours(text: str) -> str:
+    found = re.fullmatch(rf"{_DAY}(-{_DAY})? ({_TIME})-({_TIME})", text)
+    if found is None or found[4] == found[6]:
+        raise ValueError('must look like "Mon-Sat 09:00-19:00"')
+    return text
+
+
+OpeningHours = Annotated[str, AfterValidator(_opening_hours)]
+
+
+class Budget(_Table):
+    """How much of the remotes' API limits is ours. What is changed here counts at once, without a restart."""
+
+    # Of Salesforce's calls and bulk batches of 24 hours we use this share at most, in percent;
+    salesforce_percent: Annotated[float, Field(gt=0, le=100)] = 40
+    # and whatever other apps use, the last so many percent of the org's calls are left alone.
+    salesforce_left_percent: Annotated[float, Field(ge=0, lt=100)] = 5
+    salesforce_calls_a_day: Annotated[int, Field(ge=1)] | None = None  # an absolute cap beside that
+    salesforce_calls_a_month: Annotated[int, Field(ge=1)] | None = None  # of any 30 days
+    salesforce_bulk_batches_a_day: Annotated[int, Field(ge=1)] | None = None  # the same for bulk batches
+    # Requests to Salesforce under way at the same time; one place is kept for what is urgent.
+    salesforce_at_once: Annotated[int, Field(ge=1, le=25)] = 5
+    # Lightspeed's own rate limit is obeyed in any case, as its answers tell it. These are caps beside it.
+    lightspeed_calls_a_second: Annotated[int, Field(ge=1)] | None = None
+    lightspeed_calls_a_minute: Annotated[int, Field(ge=1)] | None = None  # of any minute
+    lightspeed_calls_an_hour: Annotated[int, Field(ge=1)] | None = None  # of any hour
+    lightspeed_calls_a_day: Annotated[int, Field(ge=1)] | None = None  # of any 24 hours
+    lightspeed_calls_a_month: Annotated[int, Field(ge=1)] | None = None  # of any 30 days
+    # Where several connections draw on one limit, they share it by these weights.
+    weight: Annotated[float, Field(gt=0, le=100)] = 1
+
+
 class Schedule(_Table):
     """How often each stream is to be read. After three times that without success, people are told."""
 
@@ -195,6 +247,14 @@ class Schedule(_Table):
     customers_seconds: Annotated[float, Field(ge=1)] = 120  # the same for customers
     products_seconds: Annotated[float, Field(ge=1)] = 3_600  # the same for products and prices
     stock_seconds: Annotated[float, Field(ge=1)] = 3_600  # the same for stock
+    # Sales and customers while no shop is open, and sales at worst when API calls are short.
+    closed_seconds: Annotated[float, Field(ge=1)] = 600
+    check_seconds: Annotated[float, Field(ge=60)] = 900  # late lines, late payments and voids
+    # The longest-unread records are read again so often a day, a part of `checks.sweep_days` each time.
+    sweeps_a_day: Annotated[float, Field(gt=0, le=1_440)] = 10
+    # Such as ["Mon-Sat 09:00-19:00", "Sun 11:00-17:00"], in each shop's own time zone; empty: learnt from
+    # when the last weeks' sales were rung up.
+    opening_hours: tuple[OpeningHours, ...] = ()
 
     @property
     def streams(self) -> dict[str, float]:
@@ -286,6 +346,18 @@ class Alerts(_Table):
         return self.smtp_port or SMTP_PORTS[self.smtp_security]
 
 
+class Service(_Table):
+    """The service that runs unattended: `tillbridge serve`."""
+
+    # Empty: everything stays in files beside this one, on one machine. postgresql://user:password@host/database:
+    # any number of machines may work (`tillbridge worker`).
+    database_url: SecretStr | None = None
+    # A worker that was silent for so long is dead, and others take over what it was at.
+    dead_after_seconds: Annotated[float, Field(ge=1)] = 30
+    host: str = "127.0.0.1"  # where /healthz, /readyz and /metrics answer; other machines: "0.0.0.0"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8642
+
+
 class Retry(_Table):
     """What becomes of records that Salesforce refuses."""
 
@@ -300,6 +372,30 @@ class Checks(_Table):
     reread_days: Annotated[int, Field(ge=1)] = 7  # `check` re-reads the sales completed in so many days
     nightly_days: Annotated[int, Field(ge=1)] = 35  # `check --nightly` re-reads so many
     sweep_days: Annotated[int, Field(ge=1)] = 7  # every record is read again within so many days
+    # `sweep` stops when no more than this share of Salesforce's calls of 24 hours is left, in percent.
+    reserve_percent: Annotated[int, Field(ge=0, le=100)] = 20
+
+
+class Safety(_Table):
+    """Which changes of customers wait until a person has looked at them. Receipts never wait for it."""
+
+    # The very first change of a customer in the till, and of somebody who was in Salesforce before us.
+    first_till_write: Literal["ask", "allow"] = "ask"
+    first_crm_update: Literal["ask", "allow"] = "ask"
+    # More than this share of the linked customers changing at once,
+    changed_share_max: Annotated[float, Field(gt=0, le=1)] = 0.05
+    changed_from: Annotated[int, Field(ge=1)] = 10  # but never so few
+    # A side that shows less than this share of the linked customers it showed has been emptied.
+    left_share_min: Annotated[float, Field(ge=0, lt=1)] = 0.5
+
+
+class Privacy(_Table):
+    """What `erase customer` does with a person on each side. Our own state is cleared in any case."""
+
+    # archive: notes and custom fields are emptied, the name stays; keep: nothing is touched there.
+    till: Literal["anonymise", "archive", "keep"] = "anonymise"
+    # delete: into the recycle bin; their receipts then lead to nobody. keep: nothing is touched there.
+    crm: Literal["anonymise", "delete", "keep"] = "anonymise"
 
 
 class Config(_Table):
@@ -311,9 +407,13 @@ class Config(_Table):
     sales: Sales = Sales()
     products: Products = Products()
     checks: Checks = Checks()
+    safety: Safety = Safety()
     retry: Retry = Retry()
     schedule: Schedule = Schedule()
+    budget: Budget = Budget()
     keep: Keep = Keep()
+    privacy: Privacy = Privacy()
+    service: Service = Service()
     alerts: Alerts = Alerts()
     # Lines laid over the shipped field map, as [map.sale] and so on.
     map: dict[str, dict[str, str | bool]] = {}
@@ -351,6 +451,26 @@ def load(home: Path, env: Mapping[str, str] = os.environ) -> Config:
             "functions_file": _beside(home, config.functions_file),
         }
     )
+
+
+def load_service(folder: Path, env: Mapping[str, str] = os.environ) -> Service:
+    """Read [service] alone: an installation of several connections may set nothing else in its folder."""
+    path = folder / FILE_NAME
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8")).get("service", {})
+    except FileNotFoundError:
+        return Service()
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationInvalid([(str(path), f"cannot be read: {error}")]) from error
+    mistakes: list[tuple[str, str]] = []
+    filled = _fill(raw, env, "service", mistakes)
+    if mistakes:
+        raise ConfigurationInvalid(mistakes)
+    try:
+        return Service.model_validate(filled)
+    except ValidationError as error:
+        found = [_mistake({**e, "loc": ("service", *e["loc"])}) for e in error.errors(include_url=False)]
+        raise ConfigurationInvalid(found) from None
 
 
 def _beside(home: Path, path: Path | None) -> Path | None:

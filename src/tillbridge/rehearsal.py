@@ -198,4 +198,9 @@ private_key_file = "salesforce.key"
 
 [customers]
 model = "{world.model}"
+
+# A rehearsal's owner has looked at what is changed in people who were there before.
+[safety]
+first_till_write = "allow"
+first_crm_update = "allow"
 """

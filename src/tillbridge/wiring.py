@@ -20,19 +20,29 @@ from tillbridge.connectors.lightspeed_r.tokens import FileLock, StoredTokens
 from tillbridge.connectors.salesforce.auth import Credentials
 from tillbridge.connectors.salesforce.client import SalesforceClient
 from tillbridge.connectors.salesforce.questions import Questions
-from tillbridge.engine.connection import Connection, Progress, Settings, Silent
+from tillbridge.engine.connection import Connection, Progress, Scope, Settings, Silent
 from tillbridge.engine.preflight import prepare
+from tillbridge.engine.replay_of_erasures import guard
 from tillbridge.model.clock import Clock, SystemClock
 from tillbridge.model.errors import Busy, ConfigurationInvalid
 from tillbridge.secrets import Vault, open_vault
+from tillbridge.store.arrivals import Arrivals
+from tillbridge.store.changes import Changes
 from tillbridge.store.database import FILE_NAME, open_database
+from tillbridge.store.holdings import Holdings
 from tillbridge.store.journal import Journal, Patience
 from tillbridge.store.people import People
+from tillbridge.store.plans import Plans
 from tillbridge.store.raw import Raw
 from tillbridge.store.spool import Spool
 from tillbridge.store.state import State
 from tillbridge.store.tokens import TokenDrawer, drawer_name
+from tillbridge.store.tombstones import Tombstones
+from tillbridge.sync.budget import Caps
 from tillbridge.sync.fieldmap import FieldMap, compile_maps
+from tillbridge.sync.forecast import Plan
+from tillbridge.sync.safety import Limits
+from tillbridge.sync.schedule import Wishes
 
 
 class TillTokens:
@@ -89,36 +99,46 @@ class Parts:
     people: People
     spool: Spool
     raw: Raw
+    changes: Changes
+    arrivals: Arrivals
+    plans: Plans
     clock: Clock
     rng: random.Random
     maps: dict[str, FieldMap]
     progress: Progress
+    tombstones: Tombstones
+    holdings: Holdings
 
     def close(self) -> None:
         """Hang up, and let the state file go."""
         self.till.close()  # Both clients call over the same wire.
         self.state.close()
 
-    def connect(self, *, fresh: bool = False) -> Connection:
-        """Check both sides and make the engine's connection of it."""
+    def connect(self, *, fresh: bool = False, as_kept: bool = False) -> Connection:
+        """Check both sides and make the engine's connection of it (see engine.preflight for the wishes)."""
         connection = prepare(
             settings=self.settings,
             till=self.till,
             crm=self.crm,
-            questions=Questions(self.crm),
+            questions=Questions(self.crm, self.settings.scope),
             state=self.state,
             journal=self.journal,
             people=self.people,
             spool=self.spool,
             raw=self.raw,
+            changes=self.changes,
+            arrivals=self.arrivals,
+            plans=self.plans,
             clock=self.clock,
             rng=self.rng,
             maps=self.maps,
             progress=self.progress,
             account=self.config.lightspeed.account_id,
             fresh=fresh,
+            as_kept=as_kept,
         )
         self._keep_instance(self.crm.org().instance_url)
+        guard(connection, self.tombstones, self.holdings)
         return connection
 
     def _keep_instance(self, url: str) -> None:
@@ -162,10 +182,15 @@ def open_home(
         people=People(state, vault),
         spool=Spool(state, vault),
         raw=Raw(state, vault, config.keep.raw_days),
+        changes=Changes(state, vault),
+        arrivals=Arrivals(state, vault),
+        plans=Plans(state, vault),
         clock=clock,
         rng=rng,
         maps={table.name: table for table in maps.all()},
         progress=progress or Silent(),
+        tombstones=Tombstones(state, vault, home),
+        holdings=Holdings(state, vault, home),
     )
 
 
@@ -189,8 +214,16 @@ def settings_of(config: Config) -> Settings:
         review=customers.review,
         mode=customers.mode,
         owner=customers.owner,
+        authority=customers.authority,
+        other_authority=customers.other_authority,
+        scope=Scope(
+            mark=customers.crm_scope.mark,
+            record_types=customers.crm_scope.record_types,
+            where=customers.crm_scope.where,
+        ),
         phone_region=customers.phone_region,
         record_type=customers.record_type,
+        safety=safety_of(config),
         since=sales.since,
         stores=frozenset(sales.stores),
         registers=frozenset(sales.registers),
@@ -205,7 +238,64 @@ def settings_of(config: Config) -> Settings:
         reread_days=config.checks.reread_days,
         nightly_days=config.checks.nightly_days,
         sweep_days=config.checks.sweep_days,
+        reserve_share=config.checks.reserve_percent / 100,
         poll_seconds=config.schedule.streams,
+    )
+
+
+def plan_of(config: Config) -> Plan:
+    """Return what the schedule and the budget need of a configuration: what costs calls, and how many."""
+    checks = config.checks
+    return Plan(
+        wishes=wishes_of(config),
+        caps=caps_of(config),
+        reread_days=checks.reread_days,
+        nightly_days=checks.nightly_days,
+        sweep_days=checks.sweep_days,
+    )
+
+
+def wishes_of(config: Config) -> Wishes:
+    """Return how often each stream is to be read."""
+    schedule = config.schedule
+    return Wishes(
+        sales_seconds=schedule.sales_seconds,
+        customers_seconds=schedule.customers_seconds,
+        products_seconds=schedule.products_seconds,
+        stock_seconds=schedule.stock_seconds,
+        closed_seconds=schedule.closed_seconds,
+        check_seconds=schedule.check_seconds,
+        sweeps_a_day=schedule.sweeps_a_day,
+    )
+
+
+def caps_of(config: Config) -> Caps:
+    """Return how much of the remotes' limits is ours."""
+    budget = config.budget
+    return Caps(
+        crm_share=budget.salesforce_percent / 100,
+        crm_spare=budget.salesforce_left_percent / 100,
+        crm_calls_a_day=budget.salesforce_calls_a_day,
+        crm_calls_a_month=budget.salesforce_calls_a_month,
+        crm_bulk_batches_a_day=budget.salesforce_bulk_batches_a_day,
+        crm_at_once=budget.salesforce_at_once,
+        till_calls_a_second=budget.lightspeed_calls_a_second,
+        till_calls_a_minute=budget.lightspeed_calls_a_minute,
+        till_calls_an_hour=budget.lightspeed_calls_an_hour,
+        till_calls_a_day=budget.lightspeed_calls_a_day,
+        till_calls_a_month=budget.lightspeed_calls_a_month,
+    )
+
+
+def safety_of(config: Config) -> Limits:
+    """Return from where on changes of customers wait for a person."""
+    safety = config.safety
+    return Limits(
+        ask_first_till_write=safety.first_till_write == "ask",
+        ask_first_crm_update=safety.first_crm_update == "ask",
+        changed_share_max=safety.changed_share_max,
+        changed_from=safety.changed_from,
+        left_share_min=safety.left_share_min,
     )
 
 

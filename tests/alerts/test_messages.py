@@ -2,8 +2,19 @@
 
 import pytest
 
-from tillbridge.alerts.messages import Places, as_html, as_text, one_line, said, span, word
-from tillbridge.alerts.plan import Digest, GaveUp, MoreCauses, NewCause, Recovered, Silent
+from tillbridge.alerts.messages import Places, Stopped, as_html, as_text, one_line, said, span, word
+from tillbridge.alerts.plan import (
+    Digest,
+    Disagrees,
+    GaveUp,
+    HeldBack,
+    MoreCauses,
+    NewCause,
+    NotProven,
+    Recovered,
+    Silent,
+)
+from tillbridge.store.days import HeldUp, StoreDay
 from tillbridge.store.notices import Cause, Example, Pulse
 
 CONSOLE = Places("https://console.example", "https://shop.my.salesforce.example")
@@ -253,9 +264,12 @@ def test_a_long_list_ends_with_how_many_more():
     assert "And 5 more causes." in text
 
 
+PULSES = (Pulse("sales", SINCE, 60), Pulse("stock", SINCE, 3_600))
+
+
 def test_silence():
-    pulses = (Pulse("sales", SINCE, 60), Pulse("stock", SINCE, 3_600))
-    message = word(Silent(pulses), ORG, last_outcome="remote_down")
+    stopped = Stopped("Lightspeed answered 503 to Sale", "Lightspeed")
+    message = word(Silent(PULSES), ORG, last_outcome="remote_down", stopped=stopped)
 
     assert "Tillbridge: no news of sales and stock from Lightspeed" == message.subject
     assert """\
@@ -263,12 +277,29 @@ Lightspeed has not been read with success for too long: sales and stock.
 sales: last read 2026-11-20 15:00 UTC; planned every 1 minute
 stock: last read 2026-11-20 15:00 UTC; planned every 1 hour
 
-The last run stopped because Lightspeed or Salesforce could not be reached.
+What stood in the way: Lightspeed answered 503 to Sale
 Nothing is lost: what changed meanwhile is read when it works again.
 What to change: `tillbridge doctor` says what stands in the way.
 
 Where it stands: tillbridge status
 """ == as_text(message)
+
+
+def test_silence_names_the_side_that_is_down():
+    why = "Salesforce could not be served for now (HTTP 503), access_token=abc"
+    message = word(Silent(PULSES), ORG, last_outcome="remote_down", stopped=Stopped(why, "Salesforce"))
+    text = as_text(message)
+
+    assert "Tillbridge: nothing reaches Salesforce (sales and stock)" == message.subject
+    assert "no run could bring anything to Salesforce" in text
+    assert "What stood in the way: Salesforce could not be served for now (HTTP 503), access_token=…" in text
+
+
+def test_silence_whose_side_is_not_known_blames_nobody():
+    message = word(Silent(PULSES), ORG, last_outcome="halted")
+    assert "Tillbridge: no news of sales and stock" == message.subject
+    assert "The last run stopped and needs a person." in as_text(message)
+    assert "Lightspeed" not in as_text(message)
 
 
 def test_recovery():
@@ -285,3 +316,41 @@ def test_recovery():
 )
 def test_a_span_is_written_in_its_largest_whole_unit(seconds, expected):
     assert expected == span(seconds)
+
+
+# --- certificates -------------------------------------------------------------------------------------
+
+
+def test_a_store_day_that_differs_names_the_day_the_reasons_and_the_commands():
+    found = StoreDay(
+        store="2", day="2026-11-20", certificate=41, figures=3, reasons={"void": 1, "late": 2}, found_at=SINCE
+    )
+    message = word(Disagrees(found), ORG)
+    assert "Tillbridge: store 2 does not agree on 2026-11-20 (3 receipts)" == message.subject
+    text = as_text(message)
+    for words in (
+        "finds 3 figures and 3 receipts that differ between Lightspeed and Salesforce",
+        "Reasons: late 2, void 1",
+        "tillbridge certify --show 41",
+        "tillbridge certify --day 2026-11-20 --repair",
+    ):
+        assert words in text
+
+
+def test_a_certificate_that_cannot_be_made_says_since_when_and_why():
+    text = as_text(word(NotProven(HeldUp(SINCE, "The org has used up its API calls")), ORG))
+    assert "Since 2026-11-20 15:00 UTC" in text
+    assert "What stands in the way: The org has used up its API calls" in text
+
+
+def test_what_was_held_back_names_the_plan_and_nobody():
+    message = word(HeldBack(3, 12, ("first_till_write", "many_changes")), ORG)
+
+    assert "Tillbridge: changes of 12 customers wait for you" == message.subject
+    assert """\
+Changes of 12 customers were held back and not written. Everything else goes on.
+Why: first till write, many changes
+
+Look at them: tillbridge plans show 3
+Let them pass: tillbridge approve 3
+""" == as_text(message)

@@ -5,15 +5,19 @@ import pytest
 from tillbridge.alerts.plan import (
     NEW_MESSAGES_MAX,
     Digest,
+    Disagrees,
     Due,
     GaveUp,
+    HeldBack,
     MoreCauses,
     NewCause,
+    NotProven,
     Plan,
     Recovered,
     Silent,
     plan,
 )
+from tillbridge.store.days import HeldUp, StoreDay
 from tillbridge.store.notices import Cause, Example, Notice, Pulse
 
 HOUR = 3_600.0
@@ -151,8 +155,8 @@ STOCK_LATE = Pulse("stock", NOW - 3.5 * HOUR, HOUR)
         pytest.param(
             [LATE, STOCK_LATE],
             [Notice("stream sales", "silent", NOW - 60, 1)],
-            [Silent((STOCK_LATE,))],
-            id="silence is told once a stream",
+            [],
+            id="a slower stream that notices it later is no news: whatever it is, it was told",
         ),
         pytest.param(
             [SALES],
@@ -238,3 +242,51 @@ def test_a_digest_moves_all_of_its_causes_on():
         )
         == due
     )
+
+
+# --- certificates -------------------------------------------------------------------------------------
+
+
+def store_day(store, day="2026-11-20"):
+    return StoreDay(store=store, day=day, certificate=4, figures=2, reasons={"late": 1}, found_at=NOW)
+
+
+def planned_days(days=(), held_up=None, notices=()):
+    told_before = {notice.topic: notice for notice in notices}
+    return plan([], [], told_before, now=NOW, digest_seconds=SIX, days=days, held_up=held_up)
+
+
+def test_each_store_day_that_differs_is_one_message_and_one_only():
+    first, second = store_day("2"), store_day("3")
+    found = planned_days([first, second])
+    assert [Disagrees(first), Disagrees(second)] == [due.news for due in found.due]
+    notices = [notice for due in found.due for notice in due.then]
+    assert Plan(()) == planned_days([first, second], notices=notices)
+
+    assert ("day 2026-11-20 2",) == planned_days([second], notices=notices).over, "it agrees by now"
+
+
+@pytest.mark.parametrize(("hours", "expected"), [(2.9, 0), (3, 1)])
+def test_a_certificate_that_stays_impossible_is_told_once(hours, expected):
+    held_up = HeldUp(NOW - hours * HOUR, "the org is away")
+    found = planned_days(held_up=held_up)
+    assert expected == len(found.due)
+    notices = [notice for due in found.due for notice in due.then]
+    assert [NotProven(held_up)] * expected == [due.news for due in found.due]
+    if notices:
+        assert Plan(()) == planned_days(held_up=held_up, notices=notices)
+        assert ("certificate",) == planned_days(notices=notices).over
+
+
+# --- what was held back ----------------------------------------------------------------------------
+
+
+def test_a_plan_that_was_held_back_is_told_once_and_forgotten_when_it_is_decided():
+    held = HeldBack(3, 12, ("first_till_write",))
+    first = plan([], [], {}, now=NOW, digest_seconds=SIX, held=[held])
+    assert Plan((Due(held, (Notice("plan 3", "told", NOW, 12),)),)) == first
+
+    known = {"plan 3": Notice("plan 3", "told", NOW, 12)}
+    grown = HeldBack(3, 40, ("first_till_write",))
+    assert Plan(()) == plan([], [], known, now=NOW + SIX, digest_seconds=SIX, held=[grown])
+    assert Plan((), ("plan 3",)) == plan([], [], known, now=NOW + SIX, digest_seconds=SIX)

@@ -96,8 +96,27 @@ def test_a_till_that_stays_silent_is_mailed_once_and_so_is_its_return(found, off
 
     assert 2 == len(office.mails)
     assert "Tillbridge: no news of sales from Lightspeed" == office.subjects[0]
-    assert "The last run stopped because Lightspeed or Salesforce could not be reached." in office.texts()[0]
+    assert "What stood in the way: Lightspeed answered 503 to " in office.texts()[0]
     assert "Tillbridge: sales is read again" == office.subjects[1]
+
+
+def test_a_salesforce_that_is_down_for_hours_is_one_mail_that_says_so(found, office):
+    """The streams are read at different paces, and notice it one after the other."""
+    world = found(office.port)
+    item = world.item()
+    assert 0 == cli(world.home, "sync", clock=world.clock)[0]
+    world.fail_crm("status", status=503, times=None)
+    for minutes in (5, 40, 4 * 60, 10 * 60):
+        world.pass_time(minutes=minutes)
+        world.ring(item)
+        assert 75 == cli(world.home, "sync", clock=world.clock)[0]
+    world.crm_server.faults.clear()
+    assert 0 == cli(world.home, "sync", clock=world.clock)[0]
+
+    silent, back = office.subjects
+    assert "Tillbridge: nothing reaches Salesforce (sales)" == silent
+    assert "What stood in the way: Salesforce could not be served for now (HTTP 503)" in office.texts()[0]
+    assert "Tillbridge: sales is read again" == back
 
 
 def test_a_poll_leaves_its_pulse(found, office):

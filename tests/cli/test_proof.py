@@ -61,6 +61,15 @@ def test_looking_goes_with_nothing_else(world, argv):
     assert (2, True) == (ran.status, "only look" in ran.err)
 
 
+def test_a_dry_run_of_what_is_kept_needs_no_till(spoilt):
+    """Looking at what a receipt was may be wanted just when the login to the till is gone."""
+    spoilt.pass_time(hours=30)
+    spoilt.fail_till("status", status=401, times=None)
+    ran = spoilt.cli("replay", "sale", spoilt.first, "--dry-run")
+    spoilt.till_server.faults.clear()
+    assert (0, "") == (ran.status, ran.err)
+
+
 def test_a_dry_run_shows_the_difference_and_writes_nothing(spoilt):
     ran = spoilt.cli("replay", "sale", spoilt.first, "--dry-run")
     assert 0 == ran.status

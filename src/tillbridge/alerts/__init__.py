@@ -9,18 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from tillbridge.alerts.channels import Channel, ChannelFailed, open_channels
-from tillbridge.alerts.messages import Places, trial, word
-from tillbridge.alerts.plan import Plan, plan
+from tillbridge.alerts.messages import Places, Stopped, trial, word
+from tillbridge.alerts.plan import HeldBack, Plan, plan
 from tillbridge.config import Alerts
+from tillbridge.logs import blotted
+from tillbridge.store.days import Days
 from tillbridge.store.notices import Notices
+from tillbridge.store.plans import HELD, OPEN, Plans
 
 if TYPE_CHECKING:
     from tillbridge.wiring import Parts
 
 # Where the org's own address is kept, for links, also when nobody could log in.
 INSTANCE = "crm_instance"
+
+_STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +43,12 @@ def tell(parts: Parts, now: datetime) -> Told:
     if not has_channels(alerts):
         return Told()
     notices = Notices(parts.state, parts.vault)
-    causes, pulses = notices.causes(), notices.pulses()
+    causes, pulses, days = notices.causes(), notices.pulses(), Days(parts.state)
+    disagreeing, held_up, held = days.disagreeing(), days.held_up(), _held_back(parts.plans)
     places = Places(alerts.console_url, parts.state.fact(INSTANCE))
     runs = parts.journal.last_runs(1)
     outcome = runs[0].outcome if runs else None
+    stopped = _stopped(parts, runs[0].id) if runs else None
     sent, failed = 0, []
     with open_channels(alerts, now) as channels:
         for channel in channels:
@@ -50,23 +58,68 @@ def tell(parts: Parts, now: datetime) -> Told:
                 notices.told(channel.key),
                 now=now.timestamp(),
                 digest_seconds=alerts.digest_hours * 3_600,
+                days=disagreeing,
+                held_up=held_up,
+                held=held,
             )
-            taken, sentence = _tell_one(channel, due, notices, places, outcome)
+            taken, sentence = _tell_one(channel, due, notices, places, outcome, stopped)
             sent += taken
             if sentence:
                 failed.append(sentence)
     return Told(sent, tuple(dict.fromkeys(failed)))
 
 
+def note_stop(parts: Parts, run: int, why: str) -> None:
+    """Remember why a run stopped, and which remote stood in its way, for whoever is told of the silence."""
+    stop = {"run": run, "why": blotted(why), "side": _side(parts, why)}
+    with parts.state.begin() as c:
+        parts.state.keep(c, _STOPPED, stop)
+
+
+def _stopped(parts: Parts, run: int) -> Stopped | None:
+    kept = parts.state.fact(_STOPPED)
+    return Stopped(kept["why"], kept["side"]) if kept and kept["run"] == run else None
+
+
+def _side(parts: Parts, why: str) -> str | None:
+    """Return the remote that a sentence is about: by its name, or by its host; None where it fits both."""
+    till, crm = parts.config.lightspeed, parts.config.salesforce
+    hosts = {
+        "Lightspeed": (till.api_url, till.auth_url),
+        "Salesforce": (crm.login_url, parts.state.fact(INSTANCE) or ""),
+    }
+    if len(named := [side for side in hosts if side in why]) == 1:
+        return named[0]
+    met = [side for side, urls in hosts.items() if any(h and h in why for h in map(_host, urls))]
+    return met[0] if len(met) == 1 else None
+
+
+def _host(url: str) -> str | None:
+    return urlsplit(url).hostname
+
+
+def _held_back(plans: Plans) -> list[HeldBack]:
+    return [
+        HeldBack(each.id, len({entry.till_id or entry.crm_id for entry in each.entries}), each.reasons)
+        for each in plans.in_state(OPEN)
+        if each.why == HELD
+    ]
+
+
 def _tell_one(
-    channel: Channel, due: Plan, notices: Notices, places: Places, outcome: str | None
+    channel: Channel,
+    due: Plan,
+    notices: Notices,
+    places: Places,
+    outcome: str | None,
+    stopped: Stopped | None,
 ) -> tuple[int, str]:
     """Send one channel's messages, keeping each notice as soon as its message was taken."""
     notices.forget(channel.key, due.over)
     taken, sentence = 0, ""
     for each in due.due:
         try:
-            channel.send(word(each.news, places, last_outcome=outcome))
+            channel.send(word(each.news, places, last_outcome=outcome, stopped=stopped))
         except ChannelFailed as error:
             sentence = str(error)
             if error.only_this:

@@ -16,9 +16,21 @@ from html import escape
 from typing import Any
 from urllib.parse import quote
 
-from tillbridge.alerts.plan import Digest, GaveUp, MoreCauses, NewCause, News, Recovered, Silent
+from tillbridge.alerts.plan import (
+    Digest,
+    Disagrees,
+    GaveUp,
+    HeldBack,
+    MoreCauses,
+    NewCause,
+    News,
+    NotProven,
+    Recovered,
+    Silent,
+)
 from tillbridge.logs import blotted
 from tillbridge.model.acks import Refused
+from tillbridge.store.days import HeldUp, StoreDay
 from tillbridge.store.notices import Cause, Example, Pulse
 from tillbridge.sync.problems import advice_for
 
@@ -102,7 +114,17 @@ class Places:
         return Link("Where it stands", "tillbridge status", is_command=True)
 
 
-def word(news: News, places: Places, *, last_outcome: str | None = None) -> Message:
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Why the last run stopped, in its own sentence; `side`: the remote that stood in the way, if known."""
+
+    why: str
+    side: str | None = None
+
+
+def word(
+    news: News, places: Places, *, last_outcome: str | None = None, stopped: Stopped | None = None
+) -> Message:
     """Put one piece of news into words."""
     match news:
         case NewCause(cause=cause):
@@ -117,9 +139,15 @@ def word(news: News, places: Places, *, last_outcome: str | None = None) -> Mess
         case GaveUp(cause=cause, problems=problems):
             return _gave_up(cause, problems, places)
         case Silent(pulses=pulses):
-            return _silent(pulses, places, last_outcome)
+            return _silent(pulses, places, last_outcome, stopped)
         case Recovered(pulses=pulses):
             return _recovered(pulses, places)
+        case Disagrees(found=found):
+            return _disagrees(found)
+        case NotProven(held_up=held_up):
+            return _not_proven(held_up, places)
+        case HeldBack():
+            return _held_back(news)
 
 
 def trial() -> Message:
@@ -129,6 +157,27 @@ def trial() -> Message:
         (
             (Line("This is a test: alerts of Tillbridge reach you here."),),
             (Line("Nothing happened, and there is nothing to do."),),
+        ),
+    )
+
+
+# --- what waits for a person -----------------------------------------------------------------------
+
+
+def _held_back(held: HeldBack) -> Message:
+    customers = _several(held.customers, "customer", "customers")
+    why = ", ".join(reason.replace("_", " ") for reason in held.reasons)
+    return Message(
+        f"Tillbridge: changes of {customers} wait for you",
+        (
+            (
+                Line(f"Changes of {customers} were held back and not written. Everything else goes on."),
+                Line(why, "Why"),
+            ),
+            (
+                Link("Look at them", f"tillbridge plans show {held.plan}", is_command=True),
+                Link("Let them pass", f"tillbridge approve {held.plan}", is_command=True),
+            ),
         ),
     )
 
@@ -218,7 +267,10 @@ def thing_of(example: Example) -> str:
 # --- streams -------------------------------------------------------------------------------------
 
 
-def _silent(pulses: Sequence[Pulse], places: Places, last_outcome: str | None) -> Message:
+def _silent(
+    pulses: Sequence[Pulse], places: Places, last_outcome: str | None, stopped: Stopped | None
+) -> Message:
+    subject, told = _silence_of(stopped.side if stopped else None, _joined(pulses))
     since = [
         Line(
             f"last read {moment(pulse.polled_at)}; planned every {span(pulse.interval_seconds)}", pulse.stream
@@ -226,10 +278,12 @@ def _silent(pulses: Sequence[Pulse], places: Places, last_outcome: str | None) -
         for pulse in pulses
     ]
     why = [Line(_ENDINGS[last_outcome])] if last_outcome in _ENDINGS else []
+    if stopped is not None:
+        why = [Line(one_line(blotted(stopped.why)), "What stood in the way")]
     return Message(
-        f"Tillbridge: no news of {_joined(pulses)} from Lightspeed",
+        f"Tillbridge: {subject}",
         (
-            (Line(f"Lightspeed has not been read with success for too long: {_joined(pulses)}."), *since),
+            (Line(told), *since),
             (
                 *why,
                 Line("Nothing is lost: what changed meanwhile is read when it works again."),
@@ -238,6 +292,22 @@ def _silent(pulses: Sequence[Pulse], places: Places, last_outcome: str | None) -
             (places.of_status(),),
         ),
     )
+
+
+def _silence_of(side: str | None, streams: str) -> tuple[str, str]:
+    """Say what is silent, by the remote that stands in the way: subject and first sentence."""
+    match side:
+        case "Salesforce":
+            return (
+                f"nothing reaches Salesforce ({streams})",
+                f"For too long no run could bring anything to Salesforce. In Lightspeed wait: {streams}.",
+            )
+        case "Lightspeed":
+            return (
+                f"no news of {streams} from Lightspeed",
+                f"Lightspeed has not been read with success for too long: {streams}.",
+            )
+    return f"no news of {streams}", f"For too long no run has come to its end with news of {streams}."
 
 
 def _recovered(pulses: Sequence[Pulse], places: Places) -> Message:
@@ -254,6 +324,52 @@ def _recovered(pulses: Sequence[Pulse], places: Places) -> Message:
 def _joined(pulses: Sequence[Pulse]) -> str:
     names = [pulse.stream for pulse in pulses]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+# --- certificates --------------------------------------------------------------------------------
+
+
+def _disagrees(found: StoreDay) -> Message:
+    store, day = one_line(found.store, WORD_CHARACTERS_MAX), one_line(found.day)
+    figures = _several(found.figures, "figure")
+    receipts = _several(found.receipts, "receipt")
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(found.reasons.items()))
+    return Message(
+        f"Tillbridge: store {store} does not agree on {day} ({receipts})",
+        (
+            (
+                Line(
+                    f"The certificate of store {store} for {day} finds {figures} and {receipts} that differ "
+                    "between Lightspeed and Salesforce."
+                ),
+                *([Line(reasons, "Reasons")] if reasons else []),
+            ),
+            (
+                Link(
+                    "Which they are, and why",
+                    f"tillbridge certify --show {found.certificate}",
+                    is_command=True,
+                ),
+                Link("To send them again", f"tillbridge certify --day {day} --repair", is_command=True),
+            ),
+        ),
+    )
+
+
+def _not_proven(held_up: HeldUp, places: Places) -> Message:
+    return Message(
+        "Tillbridge: the daily certificate cannot be made",
+        (
+            (
+                Line(
+                    f"Since {moment(held_up.since)} nobody can say whether yesterday agrees in both systems. "
+                    "The next run tries again."
+                ),
+                Line(one_line(blotted(held_up.why)), "What stands in the way"),
+            ),
+            (places.of_status(),),
+        ),
+    )
 
 
 # --- what others said ----------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tillbridge.store.days import HeldUp, StoreDay
 from tillbridge.store.notices import Cause, Notice, Pulse
 
 # A stream is silent when so many of its polls in a row are overdue.
@@ -21,7 +22,11 @@ NEW_MESSAGES_MAX = 10
 # A digest that would say the same as the last one goes out once a day.
 UNCHANGED_SECONDS = 24 * 3600.0
 
+# A certificate that fails is tried again by the next run; only one that stays impossible is news.
+HELD_UP_SECONDS = 3 * 3600.0
+
 _DIGEST = "digest"
+_NOT_PROVEN = "certificate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,30 @@ class Recovered:
     pulses: tuple[Pulse, ...]
 
 
-News = NewCause | MoreCauses | Digest | GaveUp | Silent | Recovered
+@dataclass(frozen=True, slots=True)
+class Disagrees:
+    """A store's business day on which both systems disagree."""
+
+    found: StoreDay
+
+
+@dataclass(frozen=True, slots=True)
+class NotProven:
+    """The daily certificate cannot be made."""
+
+    held_up: HeldUp
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """Changes of customers that wait for a person: the plan's number, of how many, and why."""
+
+    plan: int
+    customers: int
+    reasons: tuple[str, ...]
+
+
+News = NewCause | MoreCauses | Digest | GaveUp | Silent | Recovered | Disagrees | NotProven | HeldBack
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +121,11 @@ def plan(
     *,
     now: float,
     digest_seconds: float,
+    days: Sequence[StoreDay] = (),
+    held_up: HeldUp | None = None,
+    held: Sequence[HeldBack] = (),
 ) -> Plan:
-    """Decide what one channel is to be told."""
+    """Decide what one channel is to be told. `held_up`: why the daily certificate cannot be made."""
     new = [cause for cause in causes if topic_of(cause) not in told]
     known = [cause for cause in causes if topic_of(cause) in told]
     due = [
@@ -102,8 +133,14 @@ def plan(
         *_new(new, now),
         *_gave_up(known, told, now),
         *_digest(known, told, now, digest_seconds),
+        *_days(days, told, now),
+        *_not_proven(held_up, told, now),
+        *_held(held, told, now),
     ]
-    return Plan(tuple(due), tuple(_over(causes, told, now, digest_seconds)))
+    over = [*_over(causes, told, now, digest_seconds), *_days_over(days, held_up, told)]
+    waiting = {_plan_topic(each) for each in held}
+    over += [topic for topic in told if topic.startswith("plan ") and topic not in waiting]
+    return Plan(tuple(due), tuple(over))
 
 
 def topic_of(cause: Cause) -> str:
@@ -111,17 +148,54 @@ def topic_of(cause: Cause) -> str:
     return f"cause {cause.cause}"
 
 
+def _days(days: Sequence[StoreDay], told: Mapping[str, Notice], now: float) -> Iterable[Due]:
+    for each in days:
+        if _day_topic(each) not in told:
+            yield Due(Disagrees(each), (Notice(_day_topic(each), "told", now, each.receipts),))
+
+
+def _day_topic(each: StoreDay) -> str:
+    return f"day {each.day} {each.store}"
+
+
+def _held(held: Sequence[HeldBack], told: Mapping[str, Notice], now: float) -> Iterable[Due]:
+    """Tell of each plan once, however it grows: whoever looks sees all of it."""
+    for each in held:
+        if _plan_topic(each) not in told:
+            yield Due(each, (Notice(_plan_topic(each), "told", now, each.customers),))
+
+
+def _plan_topic(each: HeldBack) -> str:
+    return f"plan {each.plan}"
+
+
+def _not_proven(held_up: HeldUp | None, told: Mapping[str, Notice], now: float) -> Iterable[Due]:
+    if held_up is not None and now - held_up.since >= HELD_UP_SECONDS and _NOT_PROVEN not in told:
+        yield Due(NotProven(held_up), (Notice(_NOT_PROVEN, "told", now, 1),))
+
+
+def _days_over(days: Sequence[StoreDay], held_up: HeldUp | None, told: Mapping[str, Notice]) -> Iterable[str]:
+    """Return the days that agree by now, and a certificate that can be made again."""
+    differing = {_day_topic(each) for each in days}
+    yield from (topic for topic in told if topic.startswith("day ") and topic not in differing)
+    if held_up is None and _NOT_PROVEN in told:
+        yield _NOT_PROVEN
+
+
 def _streams(pulses: Sequence[Pulse], told: Mapping[str, Notice], now: float) -> Iterable[Due]:
-    fell_silent, came_back = [], []
+    fell_silent, came_back, still_silent = [], [], False
     for pulse in pulses:
         before = told.get(f"stream {pulse.stream}")
         was_silent = before is not None and before.state == "silent"
         is_silent = now - pulse.polled_at > POLLS_MISSED * pulse.interval_seconds
         if is_silent and not was_silent:
             fell_silent.append(pulse)
+        still_silent = still_silent or (is_silent and was_silent)
         if was_silent and not is_silent:
             came_back.append(pulse)
-    if fell_silent:
+    # One run reads every stream, so what stands in the way of one does so for all; the slower ones only
+    # notice it later, and that is no news.
+    if fell_silent and not still_silent:
         yield Due(Silent(tuple(fell_silent)), _of_streams(fell_silent, "silent", now))
     if came_back:
         yield Due(Recovered(tuple(came_back)), _of_streams(came_back, "recovered", now))

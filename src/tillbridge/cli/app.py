@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, NoReturn, TextIO
+from typing import Annotated, Any, Literal, NoReturn, TextIO
 
 import typer
 
@@ -27,6 +27,7 @@ _CRASH_FILE = "tillbridge-crash.txt"
 
 # `--sale 1 2 3` reads naturally; the parser wants the option before each value.
 _LISTED = ("--customer", "--sale", "--product")
+_LISTING = ("sync", "preview")
 
 app = typer.Typer(
     name="tillbridge",
@@ -59,6 +60,22 @@ matches = typer.Typer(
 )
 app.add_typer(problems, name="problems")
 app.add_typer(matches, name="matches")
+export = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Hand people what is held of them.")
+erase = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Erase people, and prove it.")
+app.add_typer(export, name="export")
+app.add_typer(erase, name="erase")
+dedupe = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="The one-time clean-up of duplicates on both sides."
+)
+app.add_typer(dedupe, name="dedupe")
+plans = typer.Typer(
+    invoke_without_command=True, rich_markup_mode=None, help="Changes of customers that wait for a person."
+)
+conflicts = typer.Typer(
+    invoke_without_command=True, rich_markup_mode=None, help="Fields that both sides have changed."
+)
+app.add_typer(plans, name="plans")
+app.add_typer(conflicts, name="conflicts")
 
 HomeOption = Annotated[
     Path | None,
@@ -71,6 +88,10 @@ HomeOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, the rest on stderr.")]
+ApproveOption = Annotated[
+    bool, typer.Option("--approve", help="Hold nothing back for a person to look at; for scripts.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask back.")]
 
 
 def run(
@@ -189,7 +210,7 @@ def _keep_trace(home: Path | None, text: str) -> Path:
 
 def _spread(argv: Sequence[str]) -> list[str]:
     """Write a listed option before each value: `--sale 1 2,3` becomes `--sale 1 --sale 2 --sale 3`."""
-    if list(argv[:1]) != ["sync"]:
+    if not argv or argv[0] not in _LISTING:
         return list(argv)
     spread: list[str] = []
     option, bare = "", False
@@ -305,35 +326,44 @@ def backfill(
     newest_first: Annotated[
         bool, typer.Option("--newest-first", help="Load the newest history first.")
     ] = False,
+    approve: ApproveOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Load the whole history, or go on where the last backfill was stopped."""
     from tillbridge.cli.runs import run_backfill
 
     desk, found = _at_home(context, home, as_json=as_json)
-    raise typer.Exit(run_backfill(desk, found, again=again, newest_first=newest_first, as_json=as_json))
+    raise typer.Exit(
+        run_backfill(desk, found, again=again, newest_first=newest_first, approve=approve, as_json=as_json)
+    )
 
 
 @app.command(short_help="Carry across what has changed, or exactly these.")
 def sync(
     context: typer.Context,
     home: HomeOption = None,
-    customer: Annotated[list[str] | None, typer.Option(metavar="ID…", help="Only these customers.")] = None,
+    customer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID…", help="Only these customers; a person's id in Salesforce will do."),
+    ] = None,
     sale: Annotated[list[str] | None, typer.Option(metavar="ID…", help="Only these sales.")] = None,
     product: Annotated[list[str] | None, typer.Option(metavar="ID…", help="Only these products.")] = None,
+    approve: ApproveOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Carry across what has changed; with ids, exactly those, and say what happened to each."""
+    from tillbridge.cli.person import is_crm_id
     from tillbridge.cli.runs import run_forced, run_sync
 
     wanted = {"customer": customer or [], "product": product or [], "sale": sale or []}
     for kind, ids in wanted.items():
-        if wrong := [i for i in ids if not i.isdecimal()]:
+        numbers = [i for i in ids if not (kind == "customer" and is_crm_id(i))]
+        if wrong := [i for i in numbers if not i.isdecimal()]:
             raise typer.BadParameter(f"--{kind} takes Lightspeed's own numbers, not {', '.join(wrong)}.")
     desk, found = _at_home(context, home, as_json=as_json)
     if any(wanted.values()):
         raise typer.Exit(run_forced(desk, found, wanted, as_json=as_json))
-    raise typer.Exit(run_sync(desk, found, as_json=as_json))
+    raise typer.Exit(run_sync(desk, found, approve=approve, as_json=as_json))
 
 
 @app.command(short_help="Prove that both systems agree.")
@@ -346,6 +376,10 @@ def certify(
     since: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DAY", help="From this business day on.")
     ] = None,
+    daily: Annotated[
+        bool,
+        typer.Option("--daily", help="Every business day that is over and not yet proven: for a daily job."),
+    ] = False,
     content: Annotated[
         bool, typer.Option("--content", help="Compare every field, not only sums. A single day always does.")
     ] = False,
@@ -363,8 +397,10 @@ def certify(
     The result is kept. Exit status 1: differences remain. --repair deletes nothing: receipts that only
     Salesforce has are listed.
     """
-    from tillbridge.cli.proof import Asked, list_certificates, run_certify, show_certificate
+    from tillbridge.cli.proof import Asked, list_certificates, run_certify, run_daily, show_certificate
 
+    if daily and (day or since or content or listed or shown is not None):
+        raise typer.BadParameter("--daily goes with --repair alone.")
     if day is not None and since is not None:
         raise typer.BadParameter("--day and --since do not go together.")
     if (listed or shown is not None) and (
@@ -376,6 +412,8 @@ def certify(
         raise typer.Exit(list_certificates(desk, found, as_json=as_json))
     if shown is not None:
         raise typer.Exit(show_certificate(desk, found, shown, as_json=as_json))
+    if daily:
+        raise typer.Exit(run_daily(desk, found, mend=repair, as_json=as_json))
     asked = Asked(_date(day or since), _date(day), content or None, repair)
     raise typer.Exit(run_certify(desk, found, asked, as_json=as_json))
 
@@ -387,6 +425,7 @@ def check(
     nightly: Annotated[
         bool, typer.Option("--nightly", help="Re-read the sales of the last weeks (checks.nightly_days) too.")
     ] = False,
+    approve: ApproveOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Poll, then cross-check what the poll cannot see: late lines and payments, merges, deleted employees.
@@ -396,7 +435,7 @@ def check(
     from tillbridge.cli.checks import run_check
 
     desk, found = _at_home(context, home, as_json=as_json)
-    raise typer.Exit(run_check(desk, found, nightly=nightly, as_json=as_json))
+    raise typer.Exit(run_check(desk, found, nightly=nightly, approve=approve, as_json=as_json))
 
 
 @app.command(short_help="Re-read what was not verified for longest.")
@@ -407,6 +446,7 @@ def sweep(
         int | None, typer.Option(min=1, metavar="N", help="Spend about so many Lightspeed calls.")
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Re-read everything once.")] = False,
+    approve: ApproveOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Poll, then re-read the longest-unverified records on both sides, repair, and list what was missed.
@@ -418,7 +458,32 @@ def sweep(
     if full and calls is not None:
         raise typer.BadParameter("--calls and --full do not go together.")
     desk, found = _at_home(context, home, as_json=as_json)
-    raise typer.Exit(run_sweep(desk, found, calls=calls, full=full, as_json=as_json))
+    raise typer.Exit(run_sweep(desk, found, calls=calls, full=full, approve=approve, as_json=as_json))
+
+
+@app.command(short_help="Predict API calls, hours of the first load, and storage.")
+def forecast(
+    context: typer.Context,
+    home: HomeOption = None,
+    what_if: Annotated[
+        str | None,
+        typer.Option(
+            "--what-if",
+            metavar="TEXT",
+            help='Other figures to try, such as "interval=2m,stores=10": a wrong name lists them all.',
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look at both accounts, read-only, and predict what running costs and which limit would be hit when.
+
+    Some twenty calls of Lightspeed's and six of Salesforce's. Nothing is written, and nothing needs to be
+    installed or loaded yet.
+    """
+    from tillbridge.cli.forecast import show_forecast
+
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(show_forecast(desk, found, what_if, as_json=as_json))
 
 
 @app.command(short_help="Look at a receipt as it was read, or send it again.")
@@ -484,6 +549,392 @@ def relink(context: typer.Context, home: HomeOption = None, as_json: JsonOption 
     raise typer.Exit(run_relink(desk, found, as_json=as_json))
 
 
+# --- changes of customers: before and after ----------------------------------------------------------
+
+PlanNumber = Annotated[int, typer.Argument(metavar="PLAN", help="The plan's number.")]
+ChecksumOption = Annotated[
+    str | None, typer.Option(metavar="HEX", help="Only if it is still the plan with this checksum.")
+]
+
+
+@app.command(short_help="Show what a sync would write of customers.")
+def preview(
+    context: typer.Context,
+    home: HomeOption = None,
+    customer: Annotated[list[str] | None, typer.Option(metavar="ID…", help="Only these customers.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a sync would write of customers, field by field, and keep it as a plan.
+
+    Writes to neither side. `tillbridge apply` writes exactly that.
+    """
+    from tillbridge.cli.plans import show_preview
+
+    if wrong := [i for i in customer or [] if not i.isdecimal()]:
+        raise typer.BadParameter(f"--customer takes Lightspeed's own numbers, not {', '.join(wrong)}.")
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(show_preview(desk, found, customer or [], as_json=as_json))
+
+
+@app.command(short_help="Write exactly what a preview has shown.")
+def apply(
+    context: typer.Context,
+    plan: PlanNumber,
+    home: HomeOption = None,
+    checksum: ChecksumOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write exactly what a preview has shown; whoever has changed since is passed over, and listed.
+
+    Exit status 1: something was passed over or refused. 2: there is no such plan, or it was applied already.
+    """
+    from tillbridge.cli.plans import run_apply
+
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(run_apply(desk, found, plan, checksum, as_json=as_json))
+
+
+@app.command(short_help="Let pass what was held back.")
+def approve(
+    context: typer.Context,
+    plan: Annotated[str, typer.Argument(metavar="PLAN|emptied", help="A plan's number; or emptied.")],
+    home: HomeOption = None,
+    is_sure: YesOption = False,
+    checksum: ChecksumOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let pass what was held back for a person, and carry it at once; `plans` lists what that is.
+
+    emptied: accept that linked people were deleted in Salesforce, so that their links are taken off.
+    """
+    from tillbridge.cli.plans import approve_emptied, run_approve
+
+    if plan != "emptied" and not plan.isdecimal():
+        raise typer.BadParameter(f"PLAN is a plan's number, or emptied, not {plan}.")
+    if plan == "emptied" and checksum is not None:
+        raise typer.BadParameter("--checksum goes with a plan's number.")
+    _check_asks(is_sure=is_sure, as_json=as_json)
+    desk, found = _at_home(context, home, as_json=as_json)
+    if plan == "emptied":
+        raise typer.Exit(approve_emptied(desk, found, is_sure=is_sure, as_json=as_json))
+    raise typer.Exit(run_approve(desk, found, int(plan), checksum, is_sure=is_sure, as_json=as_json))
+
+
+def _check_asks(*, is_sure: bool, as_json: bool) -> None:
+    if as_json and not is_sure:
+        raise typer.BadParameter("--json cannot ask back: add --yes.")
+
+
+@plans.callback()
+def plans_list(context: typer.Context, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List the plans that are open: what was held back, and the last preview."""
+    from tillbridge.cli.plans import list_plans
+
+    if context.invoked_subcommand is not None:
+        return
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(list_plans(desk, found, as_json=as_json))
+
+
+@plans.command("show", short_help="Show a plan, field by field.")
+def plans_show(
+    context: typer.Context, plan: PlanNumber, home: HomeOption = None, as_json: JsonOption = False
+) -> None:
+    """Show an open plan: whom it would create or change on which side, each field before and after."""
+    from tillbridge.cli.plans import show_plan
+
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(show_plan(desk, found, plan, as_json=as_json))
+
+
+@plans.command("drop", short_help="Forget a plan, and look afresh.")
+def plans_drop(
+    context: typer.Context, plan: PlanNumber, home: HomeOption = None, as_json: JsonOption = False
+) -> None:
+    """Forget a plan. The next sync looks afresh at who was held back: for when the data was put right."""
+    from tillbridge.cli.plans import run_drop
+
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(run_drop(desk, found, plan, as_json=as_json))
+
+
+@app.command(short_help="Take back what a run wrote of customers.")
+def undo(
+    context: typer.Context,
+    run: Annotated[int, typer.Argument(metavar="RUN", help="The run's number, as `status` shows it.")],
+    home: HomeOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would happen.")] = False,
+    is_sure: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Restore what a run changed in customers, on either side, where a field still shows what it wrote.
+
+    The sides then differ on purpose, until somebody changes one of them. Whom the run created stays.
+    Exit status 1: something was left as it is, and is listed.
+    """
+    from tillbridge.cli.undo import run_undo
+
+    if not dry_run:
+        _check_asks(is_sure=is_sure, as_json=as_json)
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(run_undo(desk, found, run, dry=dry_run, is_sure=is_sure, as_json=as_json))
+
+
+WinnerArgument = Annotated[str, typer.Argument(metavar="till|crm", help="Whose value counts.")]
+
+
+@conflicts.callback()
+def conflicts_list(
+    context: typer.Context,
+    home: HomeOption = None,
+    lost: Annotated[bool, typer.Option("--lost", help="The values that gave way lately, instead.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the fields that both sides have changed: each keeps its own until somebody says which counts.
+
+    Exit status 1: some are open.
+    """
+    from tillbridge.cli.conflicts import show_conflicts
+
+    if context.invoked_subcommand is not None:
+        return
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(show_conflicts(desk, found, lost=lost, as_json=as_json))
+
+
+@conflicts.command("keep", short_help="Say which side's value counts.")
+def conflicts_keep(
+    context: typer.Context,
+    conflict: Annotated[int, typer.Argument(metavar="ID", help="The conflict's number.")],
+    winner: WinnerArgument,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which side's value counts, and write it to the other; the value that gives way is kept."""
+    from tillbridge.cli.conflicts import run_keep
+
+    side = _side(winner)
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(run_keep(desk, found, conflict, side, as_json=as_json))
+
+
+@conflicts.command("keep-all", short_help="Say it of all open conflicts at once.")
+def conflicts_keep_all(
+    context: typer.Context,
+    winner: WinnerArgument,
+    home: HomeOption = None,
+    is_sure: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Let one side's values count in every open conflict."""
+    from tillbridge.cli.conflicts import run_keep_all
+
+    side = _side(winner)
+    _check_asks(is_sure=is_sure, as_json=as_json)
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(run_keep_all(desk, found, side, is_sure=is_sure, as_json=as_json))
+
+
+@conflicts.command("restore", short_help="Write a value that gave way back to both sides.")
+def conflicts_restore(
+    context: typer.Context,
+    change: Annotated[int, typer.Argument(metavar="CHANGE", help="The change's number: `conflicts --lost`.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the value that a change replaced back to both sides."""
+    from tillbridge.cli.undo import run_restore
+
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(run_restore(desk, found, change, as_json=as_json))
+
+
+def _side(winner: str) -> Literal["till", "crm"]:
+    if winner == "till":
+        return "till"
+    if winner == "crm":
+        return "crm"
+    raise typer.BadParameter(f"till or crm is expected, not {winner}.")
+
+
+# --- the service ---------------------------------------------------------------------------------
+
+PortOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0, max=65_535, help="Where /healthz, /readyz and /metrics answer; default: service.port."
+    ),
+]
+StreamArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[STREAM]",
+        help="sales, customers, products, stock, voids, replay, cross-check, sweep, certify, notify or "
+        "backfill. Default: the whole connection.",
+    ),
+]
+
+
+@app.command(short_help="Run the service: sync unattended until told to end.")
+def serve(
+    context: typer.Context,
+    home: HomeOption = None,
+    no_worker: Annotated[
+        bool, typer.Option("--no-worker", help="Leave the jobs to `tillbridge worker` (PostgreSQL only).")
+    ] = False,
+    port: PortOption = None,
+) -> None:
+    """Sync unattended: polls, checks, sweeps and proofs, each with its own interval, until told to end.
+
+    On one machine this is all there is to start. SIGTERM or Ctrl-C ends it within ten seconds; nothing
+    is lost.
+    """
+    from tillbridge.cli.serve import run_serve
+
+    desk, found = _at_home(context, home)
+    raise typer.Exit(run_serve(desk, found, works=not no_worker, port=port))
+
+
+@app.command(short_help="Work beside other machines (PostgreSQL).")
+def worker(context: typer.Context, home: HomeOption = None, port: PortOption = None) -> None:
+    """Work off the same queue as other machines do; any number of them may run (service.database_url)."""
+    from tillbridge.cli.serve import run_worker
+
+    desk, found = _at_home(context, home)
+    raise typer.Exit(run_worker(desk, found, port=port))
+
+
+@app.command(short_help="Let the service leave a connection or a stream alone.")
+def pause(
+    context: typer.Context,
+    stream: StreamArgument = None,
+    home: HomeOption = None,
+    why: Annotated[str, typer.Option(help="Why, for whoever looks later.")] = "paused by hand",
+) -> None:
+    """Let a connection, or one of its streams, rest until `tillbridge resume`. Forced runs go on working."""
+    from tillbridge.cli.serve import run_pause
+
+    desk, found = _at_home(context, home)
+    raise typer.Exit(run_pause(desk, found, stream, why=why))
+
+
+@app.command(short_help="Let it go on.")
+def resume(context: typer.Context, stream: StreamArgument = None, home: HomeOption = None) -> None:
+    """Let a connection or stream go on that was paused. What came meanwhile is caught up in one run."""
+    from tillbridge.cli.serve import run_resume
+
+    desk, found = _at_home(context, home)
+    raise typer.Exit(run_resume(desk, found, stream))
+
+
+@app.command("run-now", short_help="Let a stream be due at once.")
+def run_at_once(context: typer.Context, stream: StreamArgument = None, home: HomeOption = None) -> None:
+    """Let a stream be due at once instead of at its time; without one, all that have an interval."""
+    from tillbridge.cli.serve import run_now
+
+    desk, found = _at_home(context, home)
+    raise typer.Exit(run_now(desk, found, stream))
+
+
+@app.command(short_help="Show what the service does now and next.")
+def jobs(context: typer.Context, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Show every stream: what runs now, what waits, what is due next, and why anything stands still."""
+    from tillbridge.cli.serve import show_jobs
+
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(show_jobs(desk, found, as_json=as_json))
+
+
+# --- duplicates ----------------------------------------------------------------------------------
+
+
+@dedupe.command("scan", short_help="Look for duplicates on both sides; change nothing.")
+def dedupe_scan(context: typer.Context, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Read all customers of both sides, and find who is there twice, with evidence and a proposal.
+
+    Writes to neither side. What was decided before stays; what was merged by hand since is ticked off.
+    """
+    from tillbridge.cli.dedupe import run_scan
+
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(run_scan(desk, found, as_json=as_json))
+
+
+@dedupe.command("show", short_help="Show clusters of duplicates, or what is left to merge by hand.")
+def dedupe_show(
+    context: typer.Context,
+    cluster: Annotated[str | None, typer.Argument(metavar="[CLUSTER]", help="Only this one.")] = None,
+    by_hand: Annotated[
+        bool, typer.Option("--by-hand", help="What people have to merge in Lightspeed or Salesforce.")
+    ] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show who is probably one person, by which evidence, and what the survivor would hold."""
+    from tillbridge.cli.dedupe import show
+
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(show(desk, found, cluster, by_hand=by_hand, as_json=as_json))
+
+
+@dedupe.command("export", short_help="Write the clusters into a table for people to decide.")
+def dedupe_export(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="It is overwritten, and names people.")],
+    everything: Annotated[bool, typer.Option("--all", help="Those that are done, too.")] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write one line a record: who it is, why it is in its cluster, what is proposed, what is decided."""
+    from tillbridge.cli.dedupe import export
+
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(export(desk, found, file, everything=everything, as_json=as_json))
+
+
+@dedupe.command("import", short_help="Take in the decisions from such a table.")
+def dedupe_import(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="The table, saved as CSV, UTF-8.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take in what people have decided: every line, or with a mistake anywhere none, each told by its line.
+
+    Merges nothing yet. Exit status 2: nothing was taken.
+    """
+    from tillbridge.cli.dedupe import import_decisions
+
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(import_decisions(desk, found, file, as_json=as_json))
+
+
+@dedupe.command("apply", short_help="Merge what was decided; list what people merge by hand.")
+def dedupe_apply(
+    context: typer.Context,
+    approve: Annotated[
+        bool, typer.Option("--yes", "--approve", help="Do not ask back; for scripts.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would happen.")] = False,
+    worklist: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="Write the list of work into this file.")
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Merge in Salesforce what people have decided; receipts and history move to the survivor.
+
+    A merge cannot be undone, so it asks first. Lightspeed merges only in its own pages: its duplicates
+    become a list of work with links. Exit status 1: something was refused, or waits for people.
+    """
+    from tillbridge.cli.dedupe import run_apply
+
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(
+        run_apply(desk, found, approve=approve, dry_run=dry_run, worklist=worklist, as_json=as_json)
+    )
+
+
 # --- looking -------------------------------------------------------------------------------------
 
 
@@ -506,17 +957,34 @@ def explain(
         ),
     ],
     till_id: Annotated[
-        str, typer.Argument(metavar="ID", help="The till's own number; stock: PRODUCT-STORE.")
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="The till's own number; stock: PRODUCT-STORE; customer: also our key or a Salesforce id.",
+        ),
     ],
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Of a customer: read both sides before, one call each.")
+    ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell everything about one record: where it stands and why, its CRM id, what it waits for."""
+    """Tell everything about one record: where it stands and why, its CRM id, what it waits for.
+
+    Of a customer also all till records of the person, and per field both sides' values, where each came
+    from, when, by which run, and earlier values.
+    """
     from tillbridge.cli.explain import KINDS, show_record
 
     if kind not in KINDS:
         raise typer.BadParameter(f"KIND is one of {', '.join(KINDS)}, not {kind}.")
+    if fresh and kind != "customer":
+        raise typer.BadParameter("--fresh is for customers.")
     desk, found = _at_home(context, home, as_json=as_json)
+    if kind == "customer":
+        from tillbridge.cli.person import show_person
+
+        raise typer.Exit(show_person(desk, found, till_id, fresh=fresh, as_json=as_json))
     raise typer.Exit(show_record(desk, found, kind, till_id, as_json=as_json))
 
 
@@ -608,19 +1076,27 @@ def problems_edit(
     context: typer.Context,
     problem: Annotated[int, typer.Argument(metavar="ID", help="The problem's number.")],
     fields: Annotated[
-        list[str], typer.Argument(metavar="FIELD=VALUE...", help="Salesforce's fields; no value empties one.")
-    ],
+        list[str] | None,
+        typer.Argument(metavar="FIELD=VALUE...", help="Salesforce's fields; no value empties one."),
+    ] = None,
     home: HomeOption = None,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Take back all that was set; the till's values are sent.")
+    ] = False,
     later: LaterOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Set fields of one record by hand, until Salesforce accepts it; the rest is read from the till."""
+    """Set fields of one record by hand, until the till shows other values; the rest is read from the till."""
     from tillbridge.cli.problems import run_edit
 
-    if wrong := [pair for pair in fields if not pair.partition("=")[1]]:
+    if remove == bool(fields):
+        raise typer.BadParameter("Give FIELD=VALUE, or --remove: one of both.")
+    if wrong := [pair for pair in fields or () if not pair.partition("=")[1]]:
         raise typer.BadParameter(f"FIELD=VALUE is expected, not {wrong[0]}.")
     desk, found = _at_home(context, home, as_json=as_json)
-    raise typer.Exit(run_edit(desk, found, problem, fields, later=later, as_json=as_json))
+    raise typer.Exit(
+        run_edit(desk, found, problem, fields or [], remove=remove, later=later, as_json=as_json)
+    )
 
 
 @problems.command("fix", short_help="Decide about a cause once, for every record of it.")
@@ -640,6 +1116,10 @@ def problems_fix(
     leave_out: Annotated[
         bool, typer.Option("--leave-out", help="Send what is refused for this cause without the field.")
     ] = False,
+    add_value: Annotated[
+        bool,
+        typer.Option("--add-picklist-value", help="Add the refused value to Salesforce's picklist."),
+    ] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Forget what was decided about this cause.")] = False,
     field: Annotated[
         str | None, typer.Option(metavar="FIELD", help="Which field; default: the one that Salesforce named.")
@@ -650,7 +1130,7 @@ def problems_fix(
     """Decide about a cause once: every record of it is sent again, and later ones go the same way."""
     from tillbridge.cli.problems import Wish, run_fix
 
-    wish = Wish(tuple(replace or ()), default, leave_out, undo, field)
+    wish = Wish(tuple(replace or ()), default, leave_out, undo, field, add_value)
     if mistake := wish.check():
         raise typer.BadParameter(mistake)
     desk, found = _at_home(context, home, as_json=as_json)
@@ -659,7 +1139,10 @@ def problems_fix(
 
 @matches.command("review", short_help="List whom a person has to decide.")
 def matches_review(context: typer.Context, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """List the customers whom a person has to decide, side by side with the people that they may be."""
+    """List whom a person has to decide, side by side with whom they may be on the other side.
+
+    Both ways: customers of the till, and people of Salesforce on their way into Lightspeed.
+    """
     from tillbridge.cli.matches import show_reviews
 
     desk, found = _at_home(context, home, as_json=as_json)
@@ -669,18 +1152,162 @@ def matches_review(context: typer.Context, home: HomeOption = None, as_json: Jso
 @matches.command("choose", short_help="Say who a customer is.")
 def matches_choose(
     context: typer.Context,
-    till_id: Annotated[str, typer.Argument(metavar="CUSTOMER", help="The till's number of the customer.")],
-    choice: Annotated[str, typer.Argument(metavar="ID|new", help="A Salesforce id, or new: nobody is it.")],
+    who: Annotated[
+        str,
+        typer.Argument(
+            metavar="CUSTOMER|ID", help="The till's number of a customer, or a Salesforce id on its way in."
+        ),
+    ],
+    choice: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID|CUSTOMER|new|leave",
+            help="Whom of the other side it is; new: nobody; leave: a Salesforce id stays out of the till.",
+        ),
+    ],
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say who a customer is, or that nobody in Salesforce is; its receipts follow by themselves."""
-    from tillbridge.cli.matches import choose_match
+    """Say who somebody is on the other side, or that nobody there is; receipts follow by themselves.
 
-    if not till_id.isdecimal():
-        raise typer.BadParameter(f"CUSTOMER is Lightspeed's own number, not {till_id}.")
+    A customer of the till is linked to the person chosen, or created in Salesforce. Somebody of Salesforce
+    is linked to the customer chosen, created in Lightspeed, or left out.
+    """
+    from tillbridge.cli.matches import choose_match, choose_newcomer
+
+    if who.isdecimal():
+        desk, found = _at_home(context, home, as_json=as_json)
+        raise typer.Exit(choose_match(desk, found, who, choice, as_json=as_json))
+    if len(who) != _CRM_ID_LETTERS or not who.isalnum():
+        raise typer.BadParameter(
+            f"CUSTOMER is Lightspeed's own number, or ID one of Salesforce with {_CRM_ID_LETTERS} letters, "
+            f"not {who}."
+        )
     desk, found = _at_home(context, home, as_json=as_json)
-    raise typer.Exit(choose_match(desk, found, till_id, choice, as_json=as_json))
+    raise typer.Exit(choose_newcomer(desk, found, who, choice, as_json=as_json))
+
+
+_CRM_ID_LETTERS = 18
+
+
+@matches.command("what-if", short_help="Try other match rules; change nothing.")
+def matches_what_if(
+    context: typer.Context,
+    rules: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RULES]", help="As in customers.match: email,phone. external_id stays as it is."
+        ),
+    ] = None,
+    match: Annotated[str | None, typer.Option(metavar="RULES", help="The same, as an option.")] = None,
+    review: Annotated[
+        str | None,
+        typer.Option(metavar="RULES", help='Rules that only suggest, as in customers.review; "" for none.'),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="List every difference.")] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show which pairs other match rules would gain and lose, before tillbridge.toml is changed.
+
+    Tried on the people whom both sides have shown so far: no call is spent, and nothing is written.
+    """
+    from tillbridge.cli.whatif import show_what_if
+
+    if rules is not None and match is not None:
+        raise typer.BadParameter("Name the rules once: as RULES or with --match.")
+    if rules is None and match is None and review is None:
+        raise typer.BadParameter("Name the rules to try: as RULES, with --review, or both.")
+    desk, found = _at_home(context, home, as_json=as_json)
+    named = rules if rules is not None else match
+    raise typer.Exit(show_what_if(desk, found, named, review, everything=everything, as_json=as_json))
+
+
+# --- privacy -------------------------------------------------------------------------------------
+
+PersonId = Annotated[
+    str, typer.Argument(metavar="ID", help="The till's number, our key, or an id in Salesforce.")
+]
+
+
+@export.command("customer", short_help="Write everything that is held of a person into one file.")
+def export_customer(
+    context: typer.Context,
+    person: PersonId,
+    home: HomeOption = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where to; default: customer-ID.json, here.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write what both sides and Tillbridge hold of a person into one JSON file, for its owner's eyes.
+
+    All till records of the person belong to it, whichever of their ids is named.
+    """
+    from tillbridge.cli.privacy import export_customer as run_export
+
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(run_export(desk, found, person, out, as_json=as_json))
+
+
+@erase.command("customer", short_help="Erase a person on both sides and here.")
+def erase_customer(
+    context: typer.Context,
+    person: PersonId,
+    home: HomeOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where the report goes; default: into the home directory."),
+    ] = None,
+    is_sure: Annotated[bool, typer.Option("--yes", help="Do not ask back.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Erase a person on both sides and here, keep the amounts of their receipts, and prove it.
+
+    It can be run again after any interruption and goes on where it was. Exit status 1: something was
+    refused, or still holds the person's data; the report says what, and what to do.
+    """
+    from tillbridge.cli.privacy import erase_customer as run_erase
+
+    if as_json and not is_sure:
+        raise typer.BadParameter("--json cannot ask back: add --yes.")
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(run_erase(desk, found, person, out=out, is_sure=is_sure, as_json=as_json))
+
+
+@erase.command("replay", short_help="Erase again whom a restored backup has brought back.")
+def erase_replay(
+    context: typer.Context,
+    home: HomeOption = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="Also the erasures of a saved erased.jsonl."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read who was erased from the home directory and from Salesforce; erase again what has come back.
+
+    Run it after a backup was restored, of this home, of Salesforce or of the till. It also finishes
+    erasures that were interrupted.
+    """
+    from tillbridge.cli.privacy import replay_erasures
+
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(replay_erasures(desk, found, file, as_json=as_json))
+
+
+@erase.command("verify", short_help="Check the signature of a report.")
+def erase_verify(
+    context: typer.Context,
+    report: Annotated[Path, typer.Argument(metavar="REPORT", help="A report that `erase customer` wrote.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whether a report was written here and is unchanged, and whether its tombstones stand."""
+    from tillbridge.cli.privacy import verify_report
+
+    desk, found = _at_home(context, home, as_json=as_json)
+    raise typer.Exit(verify_report(desk, found, report, as_json=as_json))
 
 
 @alerts.command("test")

@@ -12,7 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tillbridge.cli import words
-from tillbridge.cli.desk import Desk, noted, open_ends, open_parts, status_of
+from tillbridge.cli.desk import (
+    Desk,
+    held_plans,
+    noted,
+    open_ends,
+    open_parts,
+    status_of,
+    tell_held,
+    who_asks,
+)
+from tillbridge.cli.plans import approve_all
+
+# The engine's word for what was written otherwise although the till shows it as before.
+MAPPED_ANEW = "mapped anew"
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,16 +38,21 @@ if TYPE_CHECKING:
 _SHOWN = 20
 
 
-def run_check(desk: Desk, home: Path, *, nightly: bool, as_json: bool) -> int:
+def run_check(desk: Desk, home: Path, *, nightly: bool, approve: bool, as_json: bool) -> int:
     """Run the cross-checks."""
     from tillbridge.engine.crosscheck import crosscheck
 
     return _run(
-        desk, home, "check", lambda connection: crosscheck(connection, nightly=nightly), as_json=as_json
+        desk,
+        home,
+        "check",
+        lambda connection: crosscheck(connection, nightly=nightly),
+        approve=approve,
+        as_json=as_json,
     )
 
 
-def run_sweep(desk: Desk, home: Path, *, calls: int | None, full: bool, as_json: bool) -> int:
+def run_sweep(desk: Desk, home: Path, *, calls: int | None, full: bool, approve: bool, as_json: bool) -> int:
     """Run the sweep."""
     from tillbridge.engine.sweep import sweep
 
@@ -43,6 +61,7 @@ def run_sweep(desk: Desk, home: Path, *, calls: int | None, full: bool, as_json:
         home,
         "sweep",
         lambda connection: {"sweep": sweep(connection, calls=calls, full=full)},
+        approve=approve,
         as_json=as_json,
     )
 
@@ -53,6 +72,7 @@ def _run(
     job: str,
     look: Callable[[Connection], Mapping[str, Outcome]],
     *,
+    approve: bool,
     as_json: bool,
 ) -> int:
     from tillbridge.engine.sync import sync
@@ -61,17 +81,20 @@ def _run(
     with desk.screen.progress() as progress, open_parts(desk, home, progress, history=False) as parts:
         with noted(parts, job) as counts:
             connection = parts.connect()
+            if approve:
+                counts.update(approve_all(connection, who_asks(desk)))
             polled = sync(connection)
             counts.update(polled)
             outcomes = look(connection)
             for outcome in outcomes.values():
                 counts.update(outcome.counts)
-        ends = open_ends(parts)
+        ends, left = open_ends(parts), held_plans(parts.plans)
         report = {
             "job": job,
             "run": parts.state.run_id,
             "polled": _told(polled),
             "checks": {name: _told(outcome.counts) for name, outcome in outcomes.items()},
+            "stopped": next((o.stopped for o in outcomes.values() if o.stopped), None),
             "missed": [_entry(each) for outcome in outcomes.values() for each in outcome.missed],
             "lightspeed_calls": parts.till.calls,
             "salesforce_calls": parts.crm.calls,
@@ -79,6 +102,7 @@ def _run(
             "open": ends,
             "status": status_of(ends),
         }
+    tell_held(desk, left)
     if as_json:
         desk.screen.document(report)
     else:
@@ -112,6 +136,15 @@ def told(report: Mapping[str, Any]) -> Iterable[str]:
         yield f"  {each['kind']} {each['id']}: {each['what']}"
     if len(missed) > _SHOWN:
         yield f"  and {words.number(len(missed) - _SHOWN)} more; --json lists all."
+    anew = sum(counts.get(MAPPED_ANEW, 0) for counts in report["checks"].values())
+    if anew:
+        verb = "is" if anew == 1 else "are"
+        yield (
+            f"{words.several(anew, 'record')} {verb} written otherwise than before by the field map, the "
+            "settings or new links: carried across, and nothing that the feed had missed."
+        )
+    if report["stopped"]:
+        yield report["stopped"]
     if (pages := report["checks"].get("sweep", {}).get("pages read again")) is not None:
         yield f"{words.several(pages, 'page')} of at most 100 records read again."
     yield (

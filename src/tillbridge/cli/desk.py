@@ -6,10 +6,11 @@ their own.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +22,11 @@ from tillbridge.model.errors import ConfigurationInvalid, LimitReached, SyncErro
 
 if TYPE_CHECKING:
     from tillbridge.engine.connection import Progress
+    from tillbridge.store.arrivals import Arrivals
+    from tillbridge.store.changes import Changes
     from tillbridge.store.journal import Journal
     from tillbridge.store.people import People
+    from tillbridge.store.plans import Plan, Plans
     from tillbridge.store.state import State
     from tillbridge.wiring import Parts
 
@@ -105,6 +109,44 @@ def open_books(desk: Desk, home: Path) -> Iterator[tuple[State, Journal, People]
         state.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Everything that a home directory remembers of people and records."""
+
+    state: State
+    journal: Journal
+    people: People
+    arrivals: Arrivals
+    changes: Changes
+    plans: Plans
+
+
+@contextmanager
+def open_ledger(desk: Desk, home: Path) -> Iterator[Ledger]:
+    """Open all books of a home directory, to look into them; no remote is asked."""
+    from tillbridge.secrets import open_vault
+    from tillbridge.store.arrivals import Arrivals
+    from tillbridge.store.changes import Changes
+    from tillbridge.store.journal import Journal
+    from tillbridge.store.people import People
+    from tillbridge.store.plans import Plans
+    from tillbridge.wiring import open_state
+
+    state = open_state(home, desk.clock)
+    try:
+        vault = open_vault(home, desk.env)
+        yield Ledger(
+            state,
+            Journal(state, vault),
+            People(state, vault),
+            Arrivals(state, vault),
+            Changes(state, vault),
+            Plans(state, vault),
+        )
+    finally:
+        state.close()
+
+
 @contextmanager
 def noted(parts: Parts, job: str) -> Iterator[Counter[str]]:
     """Write a run down: what it counted, how it ended, the calls it spent."""
@@ -121,6 +163,8 @@ def noted(parts: Parts, job: str) -> Iterator[Counter[str]]:
         outcome = "done"
     except BaseException as error:
         outcome = _outcome(error)
+        if isinstance(error, SyncError):
+            _note_stop(parts, run, error)
         raise
     finally:
         spent = parts.till.calls - till, parts.crm.calls - crm
@@ -130,6 +174,14 @@ def noted(parts: Parts, job: str) -> Iterator[Counter[str]]:
         log.info("run ended", run=run, job=job, outcome=outcome, calls=calls, counts=dict(counts))
         if outcome != "stopped":
             _tell_people(parts)
+
+
+def _note_stop(parts: Parts, run: int, error: SyncError) -> None:
+    """Remember why a run stopped, for its alerts. A disk that is full has said so already."""
+    from tillbridge import alerts
+
+    with suppress(SyncError):
+        alerts.note_stop(parts, run, str(error))
 
 
 def _tell_people(parts: Parts) -> None:
@@ -177,7 +229,37 @@ def open_ends(parts: Parts) -> dict[str, int]:
     return {
         "problems": parts.journal.count_open(),
         "conflicts": sum(by_state.get("conflict", 0) for by_state in states.values()),
+        "plans": len(held_plans(parts.plans)),
     }
+
+
+def held_plans(plans: Plans) -> list[Plan]:
+    """Return the plans that were held back and wait for a person."""
+    from tillbridge.store.plans import HELD, OPEN
+
+    return [plan for plan in plans.in_state(OPEN) if plan.why == HELD]
+
+
+def tell_held(desk: Desk, plans: Sequence[Plan]) -> None:
+    """Say what was held back, and how it is let pass."""
+    for plan in plans:
+        whom = words.several(len({entry.till_id or entry.crm_id for entry in plan.entries}), "customer")
+        desk.screen.note(
+            f"Changes of {whom} were held back: look at them with `tillbridge plans show {plan.id}`, "
+            f"let them pass with `tillbridge approve {plan.id}`."
+        )
+
+
+def who_asks(desk: Desk) -> str:
+    """Name whoever gives a command, for the books."""
+    names = map(desk.env.get, ("SUDO_USER", "USER", "LOGNAME"))
+    return next(filter(None, names), "somebody at the command line")
+
+
+def agrees(desk: Desk, question: str) -> bool:
+    """Ask whoever gives a command: only a typed yes goes on. Without anybody to ask, nothing does."""
+    desk.screen.note(f"{question} Type yes to go on; --yes asks nothing.")
+    return sys.stdin.readline().strip().lower() == "yes"
 
 
 def status_of(ends: Mapping[str, int]) -> int:

@@ -43,13 +43,14 @@ def show_record(desk: Desk, home: Path, kind: str, till_id: str, *, as_json: boo
     if as_json:
         desk.screen.document(report)
     elif not report["known"]:
-        desk.screen.result.print(_unknown(kind, till_id, report["merged_into"]), soft_wrap=True)
+        desk.screen.result.print(unknown_words(kind, till_id, report["merged_into"]), soft_wrap=True)
     else:
-        _show(desk.screen.result, report)
+        show_report(desk.screen.result, report)
     return words.DONE if report["known"] else words.NEEDS_PERSON
 
 
-def _unknown(kind: str, till_id: str, merged_into: str | None) -> str:
+def unknown_words(kind: str, till_id: str, merged_into: str | None) -> str:
+    """Say that nothing is known of a record, and what to do about it."""
     if merged_into:
         return f"{kind} {till_id} was merged into {kind} {merged_into}: see `explain {kind} {merged_into}`."
     forced = f"; `tillbridge sync --{kind} {till_id}` looks into the till"
@@ -169,7 +170,8 @@ def _child(record: Record) -> dict[str, Any]:
 # --- showing -------------------------------------------------------------------------------------
 
 
-def _show(result: Console, report: Mapping[str, Any]) -> None:
+def show_report(result: Console, report: Mapping[str, Any]) -> None:
+    """Show what `gather` has put together."""
     from rich.table import Table
     from rich.text import Text
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tillbridge.engine.desk import Side
+    from tillbridge.engine.newcomers import Newcomer
     from tillbridge.model.answers import CrmPersonRow
     from tillbridge.model.records import Customer
 
@@ -25,20 +26,26 @@ _ROWS = ("name", "company", "email", "phone", "street", "city", "born")
 
 def show_reviews(desk: Desk, home: Path, *, as_json: bool) -> int:
     """List everybody whom a person has to decide, with the candidates side by side."""
+    from tillbridge.alerts import INSTANCE
     from tillbridge.engine.desk import reviews
+    from tillbridge.engine.newcomers import newcomers
 
     with desk.screen.progress() as progress, open_parts(desk, home, progress, history=False) as parts:
-        found = [_side(side) for side in reviews(parts.connect())]
+        connection = parts.connect()
+        place = str(parts.state.fact(INSTANCE) or "").rstrip("/")
+        found = [_side(side, place) for side in reviews(connection)]
+        arriving = [_newcomer(each, place) for each in newcomers(connection)]
     if as_json:
-        desk.screen.document({"reviews": found})
+        desk.screen.document({"reviews": found, "arriving": arriving})
         return words.DONE
     result = desk.screen.result
-    if not found:
+    if not found and not arriving:
         result.print("Nobody has to be decided about.")
-    for each in found[:_SHOWN]:
-        _show(result, each)
-    if len(found) > _SHOWN:
-        result.print(f"and {words.number(len(found) - _SHOWN)} more; --json lists all.", style="dim")
+    for listed in (found, arriving):
+        for each in listed[:_SHOWN]:
+            _show(result, each)
+        if len(listed) > _SHOWN:
+            result.print(f"and {words.number(len(listed) - _SHOWN)} more; --json lists all.", style="dim")
     return words.DONE
 
 
@@ -46,9 +53,7 @@ def choose_match(desk: Desk, home: Path, till_id: str, choice: str, *, as_json: 
     """Link a customer to the person chosen, or create it; its receipts follow."""
     from tillbridge.engine.desk import choose
 
-    by = next(
-        filter(None, map(desk.env.get, ("SUDO_USER", "USER", "LOGNAME"))), "somebody at the command line"
-    )
+    by = _who(desk)
     with (
         desk.screen.progress() as progress,
         open_parts(desk, home, progress, history=False) as parts,
@@ -75,22 +80,79 @@ def choose_match(desk: Desk, home: Path, till_id: str, choice: str, *, as_json: 
     return words.DONE if is_done else words.NEEDS_PERSON
 
 
-def _side(side: Side) -> dict[str, Any]:
+def choose_newcomer(desk: Desk, home: Path, crm_id: str, choice: str, *, as_json: bool) -> int:
+    """Say who somebody of the CRM is in the till: a customer, nobody ("new"), or not to enter ("leave")."""
+    from tillbridge.engine.newcomers import say
+
+    by = _who(desk)
+    with (
+        desk.screen.progress() as progress,
+        open_parts(desk, home, progress, history=False) as parts,
+        noted(parts, "choose"),
+    ):
+        said = say(parts.connect(), crm_id, choice, by)
+    is_done = said.state in {"linked", "created", "left_out"}
+    report = {
+        "crm_id": crm_id,
+        "state": said.state,
+        "reason": said.reason,
+        "id": said.till_id,
+        "receipts": said.attached,
+        "confirmed_by": by,
+    }
+    if as_json:
+        desk.screen.document(report)
+    else:
+        told = f"{said.state.replace('_', ' ')}{f' ({said.reason})' if said.reason else ''}"
+        receipts = f"; {words.several(said.attached, 'receipt')} sent again" if said.attached else ""
+        desk.screen.result.print(words.plain(f"{crm_id} is {told}{receipts}."), soft_wrap=True)
+    return words.DONE if is_done else words.NEEDS_PERSON
+
+
+def _who(desk: Desk) -> str:
+    names = map(desk.env.get, ("SUDO_USER", "USER", "LOGNAME"))
+    return next(filter(None, names), "somebody at the command line")
+
+
+def _side(side: Side, place: str) -> dict[str, Any]:
     verdict = side.verdict
     told = {each["crm_id"]: each for each in verdict.detail.get("candidates", ())}
     return {
         "id": verdict.till_id,
         "rule": verdict.rule,
         "reason": verdict.detail.get("reason"),
+        "linked_to": verdict.detail.get("crm_id"),
         "till": _of_till(side.customer) if side.customer else None,
         "candidates": [
             {
                 "crm_id": person.id,
                 "object": person.object,
+                "link": f"{place}/{person.id}" if place else None,
                 "why": (told.get(person.id) or {}).get("what"),
                 **_of_crm(person),
             }
             for person in side.candidates
+        ],
+    }
+
+
+def _newcomer(newcomer: Newcomer, place: str) -> dict[str, Any]:
+    arrival, person = newcomer.arrival, newcomer.person
+    told = {each["till_id"]: each for each in arrival.detail.get("candidates", ())}
+    return {
+        "crm_id": arrival.crm_id,
+        "object": arrival.object,
+        "link": f"{place}/{arrival.crm_id}" if place else None,
+        "reason": arrival.reason,
+        "crm": _of_crm(person) if person else None,
+        "candidates": [
+            {
+                "id": customer.id,
+                "linked_to": newcomer.linked_to.get(customer.id),
+                "why": (told.get(customer.id) or {}).get("what"),
+                **_of_till(customer),
+            }
+            for customer in newcomer.candidates
         ],
     }
 
@@ -129,22 +191,42 @@ def _list(parts: Any) -> str | None:
 
 
 def _show(result: Console, review: Mapping[str, Any]) -> None:
+    """Show one whom a person has to decide, beside whom they may be on the other side."""
     from rich.table import Table
 
+    own, other = (review["till"], "in the till") if "till" in review else (review["crm"], "in Salesforce")
+    who = f"Customer {review['id']}" if "till" in review else f"{review['object']} {review['crm_id']}"
     result.print()
-    result.print(words.plain(f"Customer {review['id']}: {review['reason']}"), style="bold", soft_wrap=True)
+    result.print(words.plain(f"{who}: {review['reason']}"), style="bold", soft_wrap=True)
     candidates = review["candidates"]
     table = Table(box=None, padding=(0, 3, 0, 2))
     table.add_column()
-    table.add_column("in the till", overflow="fold")
-    for person in candidates:
-        table.add_column(f"{person['object']} {person['crm_id']}", overflow="fold")
-    till = review["till"] or {}
+    table.add_column(other, overflow="fold")
+    for each in candidates:
+        table.add_column(_heading(each), overflow="fold")
     for name in _ROWS:
-        cells = [till.get(name), *(person[name] for person in candidates)]
+        cells = [(own or {}).get(name), *(each[name] for each in candidates)]
         if any(cells):
             table.add_row(name, *(words.plain(cell or "-") for cell in cells))
     result.print(table)
-    result.print(
-        f"  → `tillbridge matches choose {review['id']} ID`, or `… {review['id']} new`", style="cyan"
-    )
+    result.print(f"  → {_ways_out(review)}", style="cyan", soft_wrap=True)
+
+
+def _heading(candidate: Mapping[str, Any]) -> str:
+    if "crm_id" in candidate:
+        return f"{candidate['object']} {candidate['crm_id']}"
+    linked = f", linked to {candidate['linked_to']}" if candidate["linked_to"] else ""
+    return f"customer {candidate['id']}{linked}"
+
+
+def _ways_out(review: Mapping[str, Any]) -> str:
+    if "till" not in review:
+        own = review["crm_id"]
+        if any(each["linked_to"] for each in review["candidates"]):
+            return (
+                f"merge the two in Salesforce; or `tillbridge matches choose {own} new`, or `… {own} leave`"
+            )
+        return f"`tillbridge matches choose {own} CUSTOMER`, or `… {own} new`, or `… {own} leave`"
+    if review["linked_to"]:
+        return f"it is linked to {review['linked_to']}: merge the two in Salesforce, what waits is sent again"
+    return f"`tillbridge matches choose {review['id']} ID`, or `… {review['id']} new`"

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -211,7 +212,7 @@ def show_problem(desk: Desk, home: Path, problem_id: int, *, as_json: bool) -> i
             "whose": whose,
             "till_not_asked": not_asked,
             "sent": parts.journal.payload_of(problem),
-            "edit": parts.journal.edit_of(problem) or None,
+            "edit": parts.journal.edit_of(problem).fields or None,
         }
     finally:
         parts.close()
@@ -276,7 +277,7 @@ def _show(result: Console, report: Mapping[str, Any], now: datetime) -> None:
     result.print(f"  → {report['advice']}", style="cyan", soft_wrap=True)
     result.print()
     if report["sent"] is None:
-        result.print("What was sent is not kept: it went in a bulk job.", style="dim")
+        result.print("What was sent is not kept.", style="dim")
         return
     result.print("Sent", style="bold")
     sent = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
@@ -324,19 +325,23 @@ def _utc(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What to do about a cause: values to replace, a default, a field to leave out, or all of it undone."""
+    """What to do about a cause: one of these, and about which field."""
 
     replace: tuple[str, ...] = ()
     default: str | None = None
     leave_out: bool = False
     undo: bool = False
     field: str | None = None
+    add_value: bool = False  # to the picklist that lacks it
 
     def check(self) -> str | None:
         """Say what is wrong with the wish; None when nothing is."""
-        kinds = [bool(self.replace), self.default is not None, self.leave_out, self.undo]
+        kinds = [bool(self.replace), self.default is not None, self.leave_out, self.undo, self.add_value]
         if sum(kinds) != 1:
-            return "Say one of --replace VALUE=OTHER, --default VALUE, --leave-out and --undo."
+            return (
+                "Say one of --replace VALUE=OTHER, --default VALUE, --leave-out, --add-picklist-value and "
+                "--undo."
+            )
         if bad := [pair for pair in self.replace if "=" not in pair]:
             return f"--replace takes VALUE=OTHER, not {bad[0]}."
         return None
@@ -377,17 +382,27 @@ def run_ignore(desk: Desk, home: Path, ids: Sequence[int], *, note: str | None, 
 
 
 def run_edit(
-    desk: Desk, home: Path, problem_id: int, pairs: Sequence[str], *, later: bool, as_json: bool
+    desk: Desk,
+    home: Path,
+    problem_id: int,
+    pairs: Sequence[str],
+    *,
+    remove: bool,
+    later: bool,
+    as_json: bool,
 ) -> int:
-    """Set fields of one record by hand, and send it again."""
-    from tillbridge.engine.desk import prepare_edit
+    """Set fields of one record by hand, or take back what was set, and send it again."""
+    from tillbridge.engine.desk import prepare_edit, remove_edit
 
     fields = dict(pair.split("=", 1) for pair in pairs)
     with desk.screen.progress() as progress, open_parts(desk, home, progress, history=False) as parts:
         problem = problems_named(parts.journal, [problem_id])[0]
 
         def decide(connection: Connection) -> list[int]:
-            prepare_edit(connection, problem, fields)
+            if remove:
+                remove_edit(connection, problem)
+            else:
+                prepare_edit(connection, problem, fields)
             return [problem.id]
 
         done = _replayed(parts, "edit", decide, later=later)
@@ -400,8 +415,19 @@ def run_fix(desk: Desk, home: Path, cause: str, wish: Wish, *, later: bool, as_j
         named = cause_named(parts.journal, cause)
         if wish.undo:
             return _undo(desk, parts.state, parts.journal, named, as_json=as_json)
-        done = _replayed(parts, "fix", lambda c: _decide(c, named, wish), later=later)
-    return _tell(desk, done, as_json=as_json)
+        added: list[str] = []
+        decide = partial(_add_values, added=added) if wish.add_value else _decide
+        done = _replayed(parts, "fix", lambda c: decide(c, named, wish), later=later)
+    return _tell(desk, done, as_json=as_json, added=added if wish.add_value else None)
+
+
+def _add_values(connection: Connection, cause: str, wish: Wish, *, added: list[str]) -> list[int]:
+    from tillbridge.engine.desk import add_values, field_of_cause
+    from tillbridge.store.journal import STATES
+
+    example = connection.journal.causes(cause=cause, states=STATES)[0].example
+    added += add_values(connection, example, field_of_cause(example, wish.field))
+    return [problem.id for problem in connection.journal.problems(cause=cause)]
 
 
 def _undo(desk: Desk, state: State, journal: Journal, cause: str, *, as_json: bool) -> int:
@@ -472,9 +498,11 @@ def _replayed(
     return _Done(len(ids), done, parts.state.run_id)
 
 
-def _tell(desk: Desk, done: _Done, *, as_json: bool) -> int:
+def _tell(desk: Desk, done: _Done, *, as_json: bool, added: Sequence[str] | None = None) -> int:
     replayed = done.replayed
     report: dict[str, Any] = {"run": done.run, "released": done.released}
+    if added is not None:
+        report["added"] = list(added)
     if replayed is not None:
         left = Counter((p.cause, p.state) for p in replayed.refused)
         report |= {
@@ -497,6 +525,9 @@ def _left(refused: Sequence[Problem], cause: str, state: str, count: int) -> dic
 
 
 def _lines(report: Mapping[str, Any]) -> Iterable[str]:
+    if "added" in report:
+        names = words.joined(report["added"], _SHOWN)
+        yield f"Added to the picklist: {names}." if names else "The picklist has the value already."
     if "accepted" not in report:
         yield f"Released: {words.several(report['released'], 'record')}; the next run sends them again."
         return
@@ -508,4 +539,9 @@ def _lines(report: Mapping[str, Any]) -> Iterable[str]:
         yield (
             f"  {words.number(left['count'])} still refused (cause {short(left['cause'])}, e.g. problem "
             f"{left['problem']}): {words.sentence(left['message'])}"
+        )
+    if "added" in report and report["refused"]:
+        yield (
+            "If it is the same value: a record type may not offer it. In Setup, open the object's record "
+            "types, edit the field, and move the value to the selected ones."
         )

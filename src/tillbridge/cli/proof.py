@@ -19,6 +19,7 @@ import msgspec
 from tillbridge.cli import words
 from tillbridge.cli.desk import Desk, noted, open_books, open_parts
 from tillbridge.cli.status import moment
+from tillbridge.model.errors import SyncError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tillbridge.engine.certificate import Certificate
     from tillbridge.store.certificates import Made
     from tillbridge.sync.certify import Cell, Totals
+    from tillbridge.wiring import Parts
 
 # A table of up to so many lines is shown whole.
 _LINES_MAX = 24
@@ -54,11 +56,14 @@ class Asked:
 def run_certify(desk: Desk, home: Path, asked: Asked, *, as_json: bool) -> int:
     """Compare both systems; repair what differs if that is wanted, and compare once more."""
     from tillbridge.engine.certificate import certify, document, repair
+    from tillbridge.engine.sync import send_waiting
 
     repaired: dict[str, Any] = {}
     with desk.screen.progress() as progress, open_parts(desk, home, progress, history=False) as parts:
         with noted(parts, "certify") as counts:
             connection = parts.connect()
+            if asked.repair:
+                send_waiting(connection, counts)
             certificate = certify(connection, asked.first, asked.last, content=asked.content)
             if asked.repair and certificate.receipts:
                 sent = repair(connection, certificate)
@@ -77,6 +82,54 @@ def run_certify(desk: Desk, home: Path, asked: Asked, *, as_json: bool) -> int:
             _show_repair(desk, before, repaired["rows"])
         show(desk, certificate, names)
     return words.DONE if certificate.agrees else words.NEEDS_PERSON
+
+
+def run_daily(desk: Desk, home: Path, *, mend: bool, as_json: bool) -> int:
+    """Prove every business day that is over in its store and not yet proven; repair it if that is wanted."""
+    from tillbridge.engine.certificate import document
+
+    made: list[Certificate] = []
+    with desk.screen.progress() as progress, open_parts(desk, home, progress, history=False) as parts:
+        with noted(parts, "certify") as counts:
+            try:
+                names = _prove_due(parts, made, counts, mend=mend)
+            except SyncError as error:
+                _note_held_up(parts, error)
+                raise
+        calls = {"lightspeed_calls": parts.till.calls, "salesforce_calls": parts.crm.calls}
+    if as_json:
+        desk.screen.document({"certificates": [document(each) for each in made], **calls})
+    elif not made:
+        desk.screen.result.print("Every business day that is over has its certificate already.")
+    else:
+        for each in made:
+            show(desk, each, names)
+    return words.DONE if all(each.agrees for each in made) else words.NEEDS_PERSON
+
+
+def _prove_due(parts: Parts, made: list[Certificate], counts: Counter[str], *, mend: bool) -> dict[str, str]:
+    """Poll, so that what is on its way has come; then prove day by day. Return the stores' names."""
+    from tillbridge.engine.certificate import due, prove, repair
+    from tillbridge.engine.sync import sync
+
+    connection = parts.connect()
+    if days := due(connection):
+        counts.update(sync(connection))
+    for day, stores in days.items():
+        certificate = prove(connection, day, stores)
+        if mend and certificate.receipts:
+            counts.update(repair(connection, certificate))
+            certificate = prove(connection, day, stores)
+        made.append(certificate)
+        counts["receipts"] += sum(totals.sales for totals in certificate.till.values())
+        counts["differences"] += len(certificate.differences) + len(certificate.receipts)
+    return store_names(connection.around.stores.values(), connection.around.store_code)
+
+
+def _note_held_up(parts: Parts, error: SyncError) -> None:
+    from tillbridge.store.days import Days
+
+    Days(parts.state).note_held_up(str(error))
 
 
 def list_certificates(desk: Desk, home: Path, *, as_json: bool) -> int:

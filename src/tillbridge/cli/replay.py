@@ -37,7 +37,7 @@ def look(desk: Desk, home: Path, sale: str, mapping: str, at: datetime | None, *
         open_parts(desk, home, progress, history=False) as parts,
         noted(parts, "replay") as counts,
     ):
-        connection, own = parts.connect(), config.functions(parts.config)
+        connection, own = parts.connect(as_kept=True), config.functions(parts.config)
         try:
             found = preview(connection, sale, mapping=when, at=at, functions=own)
             counts["differences"] = len(found.differences)

@@ -8,19 +8,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tillbridge.cli import words
-from tillbridge.cli.desk import Desk, noted, open_ends, open_parts, status_of
+from tillbridge.cli.desk import (
+    Desk,
+    held_plans,
+    noted,
+    open_ends,
+    open_parts,
+    status_of,
+    tell_held,
+    who_asks,
+)
+from tillbridge.cli.person import is_crm_id, long_id
+from tillbridge.cli.plans import approve_all
 
 if TYPE_CHECKING:
-    from tillbridge.cli.records import Record
     from tillbridge.engine.connection import Connection
-    from tillbridge.engine.writer import Delivery
     from tillbridge.wiring import Parts
 
 _KINDS = ("products", "customers", "sales")
 _WEB = {"refused": "red", "waiting": "yellow", "review": "yellow", "conflict": "yellow", "problem": "red"}
 
 
-def run_backfill(desk: Desk, home: Path, *, again: bool, newest_first: bool, as_json: bool) -> int:
+def run_backfill(
+    desk: Desk, home: Path, *, again: bool, newest_first: bool, approve: bool, as_json: bool
+) -> int:
     """Load the history, or go on with it."""
     from tillbridge.engine.backfill import backfill
 
@@ -33,7 +44,9 @@ def run_backfill(desk: Desk, home: Path, *, again: bool, newest_first: bool, as_
             progress.say("The history has been loaded before; `tillbridge backfill --again` compares it all.")
         # Going on with a load spends no calls on looking at an org that was looked at when it began.
         resuming = parts.state.fact("backfill_began") is not None and not again and not _is_loaded(parts)
-        report = _report(desk, parts, "backfill", backfill, fresh=not resuming)
+        report = _report(desk, parts, "backfill", backfill, fresh=not resuming, approve=approve)
+        left = held_plans(parts.plans)
+    tell_held(desk, left)
     return _tell(desk, report, as_json=as_json)
 
 
@@ -49,15 +62,17 @@ def _forget_progress(parts: Parts) -> None:
             parts.state.move_cursor(c, f"backfill {kind}", None)
 
 
-def run_sync(desk: Desk, home: Path, *, as_json: bool) -> int:
+def run_sync(desk: Desk, home: Path, *, approve: bool, as_json: bool) -> int:
     """Carry across what has changed."""
     from tillbridge.engine.sync import sync
 
     with desk.screen.progress() as progress, open_parts(desk, home, progress, history=False) as parts:
-        report = _report(desk, parts, "sync", sync, fresh=False)
+        report = _report(desk, parts, "sync", sync, fresh=False, approve=approve)
+        left = held_plans(parts.plans)
         unfinished = parts.state.fact("backfill_began") is not None and not _is_loaded(parts)
     if unfinished:
         desk.screen.note("The history is not loaded to its end: run `tillbridge backfill` to go on with it.")
+    tell_held(desk, left)
     return _tell(desk, report, as_json=as_json)
 
 
@@ -81,11 +96,15 @@ def _report(
     work: Callable[[Connection], Mapping[str, int]],
     *,
     fresh: bool,
+    approve: bool = False,
 ) -> dict[str, Any]:
     """Do the work of a run and put into a document what came of it."""
     begun = desk.clock.monotonic()
     with noted(parts, job) as counts:
-        counts.update(work(parts.connect(fresh=fresh)))
+        connection = parts.connect(fresh=fresh)
+        if approve:
+            counts.update(approve_all(connection, who_asks(desk)))
+        counts.update(work(connection))
     ends = open_ends(parts)
     return {
         "job": job,
@@ -134,9 +153,17 @@ def told(report: Mapping[str, Any]) -> list[str]:
 
 def run_forced(desk: Desk, home: Path, wanted: Mapping[str, Sequence[str]], *, as_json: bool) -> int:
     """Carry exactly these across now, and say what happened to each."""
+    from tillbridge.cli.serve import forced_by_service
+    from tillbridge.engine.fates import fate
     from tillbridge.engine.sync import force
 
     ids = {kind: list(dict.fromkeys(each)) for kind, each in wanted.items()}
+    people = [long_id(i) for i in ids["customer"] if is_crm_id(i)]
+    ids["customer"] = [i for i in ids["customer"] if not is_crm_id(i)]
+    if people:
+        return _force_people(desk, home, ids, people, as_json=as_json)
+    if (answer := forced_by_service(desk, home, ids)) is not None:
+        return _tell_fates(desk, answer["records"], answer["run"], as_json=as_json)
     with desk.screen.progress() as progress, open_parts(desk, home, progress, history=False) as parts:
         with noted(parts, "sync") as counts:
             connection = parts.connect()
@@ -144,53 +171,58 @@ def run_forced(desk: Desk, home: Path, wanted: Mapping[str, Sequence[str]], *, a
                 connection, customers=ids["customer"], sales=ids["sale"], products=ids["product"]
             )
             counts.update(delivery.counts)
-        results = [_fate(parts, delivery, kind, i) for kind, each in ids.items() for i in each]
+        results = [fate(parts.state, delivery, kind, i) for kind, each in ids.items() for i in each]
+    return _tell_fates(desk, results, parts.state.run_id, as_json=as_json)
+
+
+def _force_people(
+    desk: Desk, home: Path, ids: dict[str, list[str]], people: Sequence[str], *, as_json: bool
+) -> int:
+    """Carry people of Salesforce across: linked ones as their customers, others into the till."""
+    from tillbridge.engine.fates import fate
+    from tillbridge.engine.sync import force
+
+    with desk.screen.progress() as progress, open_parts(desk, home, progress, history=False) as parts:
+        with noted(parts, "sync") as counts:
+            connection = parts.connect()
+            delivery = force(
+                connection,
+                customers=ids["customer"],
+                sales=ids["sale"],
+                products=ids["product"],
+                people=people,
+            )
+            counts.update(delivery.counts)
+        linked = parts.state.linked_to(people)
+        ids["customer"] += [i for each in linked.values() for i in each if i not in ids["customer"]]
+        results = [fate(parts.state, delivery, kind, i) for kind, each in ids.items() for i in each]
+        results += [_fate_of_person(parts, i) for i in people if i not in linked]
+    return _tell_fates(desk, results, parts.state.run_id, as_json=as_json)
+
+
+def _fate_of_person(parts: Parts, crm_id: str) -> dict[str, Any]:
+    """Tell what became of somebody of Salesforce who is linked to no customer."""
+    arrival = parts.arrivals.get([crm_id]).get(crm_id)
+    unknown = "Salesforce shows no such person, or customers do not flow into the till in this mode"
+    return {
+        "kind": "customer",
+        "id": crm_id,
+        "outcome": "not in the till",
+        "object": arrival.object if arrival else None,
+        "crm_id": crm_id,
+        "why": arrival.reason if arrival else unknown,
+    }
+
+
+def _tell_fates(desk: Desk, results: Sequence[Mapping[str, Any]], run: int | None, *, as_json: bool) -> int:
     if as_json:
-        desk.screen.document({"job": "sync", "run": parts.state.run_id, "records": results})
+        desk.screen.document({"job": "sync", "run": run, "records": results})
     else:
         _show_fates(desk, results)
     return words.NEEDS_PERSON if any(r["outcome"] in _NEEDS_PERSON for r in results) else words.DONE
 
 
 _NEEDS_PERSON = frozenset({"refused", "conflict", "not in the till"})
-
-
-def _fate(parts: Parts, delivery: Delivery, kind: str, till_id: str) -> dict[str, Any]:
-    """Say what became of one record that was asked for by its id."""
-    from tillbridge.cli.records import read_record
-
-    record = read_record(parts.state, kind, till_id)
-    outcome, why = _outcome(parts, delivery, record, (kind, till_id))
-    return {
-        "kind": kind,
-        "id": till_id,
-        "outcome": outcome,
-        "why": why,
-        "object": record.object if record else None,
-        "crm_id": record.crm_id if record else None,
-    }
-
-
-def _outcome(
-    parts: Parts, delivery: Delivery, record: Record | None, thing: tuple[str, str]
-) -> tuple[str, str | None]:
-    from tillbridge.model.acks import Refused, Written
-
-    ack = delivery.acks.get(thing)
-    if isinstance(ack, Refused):
-        return "refused", ack.message
-    if record is None:
-        return "not in the till", f"Lightspeed shows no {thing[0]} {thing[1]} to this account"
-    if record.run != parts.state.run_id and ack is None:
-        return "unchanged", "the till shows nothing of it that was not carried across before"
-    match record.state:
-        case "problem":
-            return "refused", record.reason
-        case "settled" if isinstance(ack, Written) or thing[0] == "product":
-            return "sent", None  # Products have a call of their own, whose acks stay there.
-        case "settled":
-            return "unchanged", None
-    return record.state.replace("_", " "), record.reason
 
 
 def _show_fates(desk: Desk, results: Sequence[Mapping[str, Any]]) -> None:

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tillbridge.cli import words
-from tillbridge.cli.desk import Desk, open_books
+from tillbridge.cli.desk import Desk, Ledger, held_plans, open_ledger
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from tillbridge.store.journal import Journal, Problem, RunRow
-    from tillbridge.store.people import People
+    from tillbridge.store.journal import Problem, RunRow
+    from tillbridge.store.plans import Plan
     from tillbridge.store.state import State
 
 # What a screen holds of a long list; the document holds all.
@@ -40,13 +40,13 @@ _NAMES = {
     "line": "Sale lines",
     "payment": "Payments",
 }
-_STATES = ("settled", "waiting", "review", "conflict", "problem", "staged", "open", "left_out")
+_STATES = ("settled", "waiting", "review", "conflict", "held", "problem", "staged", "open", "left_out")
 
 
 def show_status(desk: Desk, home: Path, *, as_json: bool) -> int:
     """Show the state of a home directory."""
-    with open_books(desk, home) as (state, journal, people):
-        report = gather(home, state, journal, people)
+    with open_ledger(desk, home) as ledger:
+        report = gather(home, ledger)
     if as_json:
         desk.screen.document(report)
     else:
@@ -58,10 +58,12 @@ def show_status(desk: Desk, home: Path, *, as_json: bool) -> int:
 # --- gathering -----------------------------------------------------------------------------------
 
 
-def gather(home: Path, state: State, journal: Journal, people: People) -> dict[str, Any]:
+def gather(home: Path, ledger: Ledger) -> dict[str, Any]:
     """Put together everything that the state says."""
     from tillbridge.cli import records
 
+    state, journal, people = ledger.state, ledger.journal, ledger.people
+    plans = held_plans(ledger.plans)
     account = state.fact("till_account")
     problems = journal.open_problems(limit=max(1, journal.count_open()))
     conflicts = [_thing(account, r) for r in records.in_state(state, "conflict")]
@@ -73,6 +75,7 @@ def gather(home: Path, state: State, journal: Journal, people: People) -> dict[s
         "causes": _causes(problems),
         "problems": [_problem(account, each) for each in problems],
         "conflicts": conflicts,
+        "plans": [_plan(each) for each in plans],
         "review": {
             "customers": sorted((_review(state, each) for each in people.reviews()), key=_by_number),
             "products": [
@@ -92,7 +95,17 @@ def gather(home: Path, state: State, journal: Journal, people: People) -> dict[s
         ],
         "salesforce_usage": _usage(state.fact("crm_usage")),
         "verified": _verified(state),
-        "status": words.NEEDS_PERSON if problems or conflicts else words.DONE,
+        "status": words.NEEDS_PERSON if problems or conflicts or plans else words.DONE,
+    }
+
+
+def _plan(plan: Plan) -> dict[str, Any]:
+    return {
+        "id": plan.id,
+        "reasons": list(plan.reasons),
+        "customers": len({entry.till_id or entry.crm_id for entry in plan.entries}),
+        "checksum": plan.checksum,
+        "since": moment(plan.made_at),
     }
 
 
@@ -230,6 +243,7 @@ def _show(result: Console, report: Mapping[str, Any], now: datetime) -> None:
         result.print(_counts(report["counts"]))
     _show_causes(result, report)
     _show_conflicts(result, report["conflicts"])
+    _show_plans(result, report["plans"])
     _show_reviews(result, report["review"])
     _show_waiting(result, report["waiting"])
     _show_runs(result, report, now)
@@ -291,7 +305,20 @@ def _show_conflicts(result: Console, conflicts: Sequence[Mapping[str, Any]]) -> 
     _heading(result, f"✗ {words.several(len(conflicts), 'conflict')}", "bold red")
     for each in conflicts[:_SHOWN]:
         result.print(f"  {each['kind']} {each['id']}: {each['reason']}", soft_wrap=True)
+    result.print("      → `tillbridge conflicts` shows both values", style="cyan", soft_wrap=True)
     _more(result, len(conflicts))
+
+
+def _show_plans(result: Console, plans: Sequence[Mapping[str, Any]]) -> None:
+    if plans:
+        _heading(result, f"✗ {words.several(len(plans), 'plan')} held back for a person", "bold red")
+    for each in plans:
+        why = ", ".join(each["reasons"]).replace("_", " ")
+        result.print(f"  plan {each['id']}: {words.several(each['customers'], 'customer')}, {why}")
+        advice = f"`tillbridge plans show {each['id']}`, then `tillbridge approve {each['id']}`"
+        result.print(
+            f"      → {advice}, or `tillbridge plans drop {each['id']}`", style="cyan", soft_wrap=True
+        )
 
 
 def _show_reviews(result: Console, review: Mapping[str, Any]) -> None:

@@ -35,13 +35,14 @@ NOTHING_LOST = "Nothing was lost: run the same command again"
 _OS_ADVICE = {
     errno.ENOSPC: "the disk is full; make room and run the same command again",
     errno.EDQUOT: "the disk quota is used up; make room and run the same command again",
+    errno.EFBIG: "a limit on the size of files is reached; raise it and run the same command again",
     errno.EACCES: "this user may not; change the owner or the rights, or name another --home",
     errno.EPERM: "this user may not; change the owner or the rights, or name another --home",
     errno.EROFS: "the file system is read-only; name another --home",
     errno.ENOTDIR: "a file is in the way; name another --home",
     errno.EISDIR: "a directory is in the way",
 }
-_OS_LATER = {errno.ENOSPC, errno.EDQUOT}
+_OS_LATER = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True, slots=True)
