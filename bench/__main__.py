@@ -96,6 +96,14 @@ def _tiers(quick: bool) -> Part:
     return [right], ["\nPrecision and recall for each match rule\n", *_indented(ran.stdout)]
 
 
+def _dedupe(quick: bool) -> Part:
+    found = probe("dedupe", customers=10_000 if quick else 200_000)
+    tiers = (
+        f"{tier}: {n['right']:,} pairs right, {n['wrong']:,} wrong" for tier, n in found["tiers"].items()
+    )
+    return promises.of_a_clean_up(found), ["\nDuplicates, by tier\n", *(f"  {line}" for line in tiers)]
+
+
 def _crashes(quick: bool) -> Part:
     kills = 3 if quick else promises.KILLS
     sales = 400 if quick else 1_500
@@ -112,6 +120,7 @@ PARTS: dict[str, Callable[[bool], Part]] = {
     "live": _live,
     "people": _people,
     "matching": _tiers,
+    "dedupe": _dedupe,
     "crash": _crashes,
     "mistakes": _mistakes,
 }

@@ -9,7 +9,7 @@ import importlib
 import json
 import sys
 
-MEASUREMENTS = ("history", "live", "people", "crash", "mistakes")
+MEASUREMENTS = ("history", "live", "people", "crash", "mistakes", "dedupe")
 
 
 def main() -> int:

@@ -38,6 +38,11 @@ MEMORY_GROWTH_MAX = 1.2
 MEMORY_MEGABYTES_MAX = 250
 MEMORY_SALES = (10_000, 100_000)
 KILLS = 10
+CLEAN_UP_CUSTOMERS = 200_000
+CLEAN_UP_SECONDS_MAX = 60
+CLEAN_UP_MEGABYTES_MAX = 1_000
+CLEAN_UP_PRECISION_MIN = 0.999
+CLEAN_UP_RECALL_MIN = 0.73
 
 
 def of_histories(worlds: list[Measured]) -> list[Figure]:
@@ -152,6 +157,45 @@ def of_people(found: Measured, model: str) -> list[Figure]:
             None,
         ),
         _none(f"{model}: mails and tasks sent by the org", sum(found["automation"].values())),
+    ]
+
+
+def of_a_clean_up(found: Measured) -> list[Figure]:
+    """Return the figures of a scan for duplicates: what looks sure must be right, bar one pair in 1,000."""
+    title = f"clean-up: {found['customers']:,} customers and {found['people']:,} people of the CRM"
+    is_whole = found["customers"] >= CLEAN_UP_CUSTOMERS
+    asked = f"< {CLEAN_UP_SECONDS_MAX}"
+    seconds = f"{found['cpu']:.1f} s of CPU, {found['seconds']:.1f} s of the clock"
+    sure = [(tier, n) for tier, n in found["tiers"].items() if tier != "look"]
+    seen = found["found_sure"] + found["found_look"]
+    return [
+        Figure(
+            f"{title}: keys, clusters, evidence",
+            f"{asked} s" if is_whole else f"needs {CLEAN_UP_CUSTOMERS:,} customers",
+            seconds,
+            found["cpu"] < CLEAN_UP_SECONDS_MAX if is_whole else None,
+        ),
+        Figure(
+            "clean-up: memory of the process",
+            f"< {CLEAN_UP_MEGABYTES_MAX} MB",
+            f"{found['megabytes']:.0f} MB",
+            found["megabytes"] < CLEAN_UP_MEGABYTES_MAX,
+        ),
+        *(
+            Figure(
+                f"clean-up: precision of pairs that look sure by {tier}",
+                "≥ 0.999",
+                f"{n['right'] / (n['right'] + n['wrong']):.5f} of {n['right'] + n['wrong']:,}",
+                n["right"] / (n["right"] + n["wrong"]) >= CLEAN_UP_PRECISION_MIN,
+            )
+            for tier, n in sure
+        ),
+        Figure(
+            "clean-up: recall of the till's own duplicates",
+            "≥ 0.73",
+            f"{seen / found['true_pairs']:.3f}, of these {found['found_sure'] / seen:.1%} sure",
+            seen / found["true_pairs"] >= CLEAN_UP_RECALL_MIN,
+        ),
     ]
 
 

@@ -8,6 +8,10 @@ import pytest
 
 from tillbridge.config import FILE_NAME, TEMPLATE, functions, load
 from tillbridge.model.errors import ConfigurationInvalid
+from tillbridge.sync.budget import Caps
+from tillbridge.sync.forecast import Plan
+from tillbridge.sync.schedule import Wishes, parse_hours
+from tillbridge.wiring import plan_of
 
 LIGHTSPEED = """
 [lightspeed]
@@ -291,3 +295,68 @@ def test_a_file_of_functions_that_does_not_load_says_so(read, tmp_path, text, wo
         functions(config)
     [(path, told)] = error.value.mistakes
     assert ("functions_file", True) == (path, words in told)
+
+
+@pytest.mark.parametrize(
+    "line", ["Mon-Sat 09:00-19:00", "Sun 11:00-17:00", "fri-sun 20:00-02:00", "Mon 9:00-24:00"]
+)
+def test_opening_hours_as_the_schedule_reads_them(read, line):
+    config = read(GOOD + f'[schedule]\nopening_hours = ["{line}"]\n')
+
+    assert (line,) == config.schedule.opening_hours
+    assert parse_hours(config.schedule.opening_hours, "UTC").spans
+
+
+@pytest.mark.parametrize("line", ["9-5", "Mon-Foo 09:00-10:00", "Mon 09:00-09:00", "Mon 25:00-26:00", ""])
+def test_opening_hours_that_cannot_be_read_are_named(read, line):
+    told = 'must look like "Mon-Sat 09:00-19:00"'
+
+    assert [("schedule.opening_hours.0", told)] == mistakes(
+        read, GOOD + f'[schedule]\nopening_hours = ["{line}"]\n'
+    )
+
+
+def test_budget_and_schedule_reach_whoever_decides(read):
+    config = read(
+        GOOD
+        + """
+[budget]
+salesforce_percent = 25
+salesforce_left_percent = 10
+salesforce_calls_a_day = 20000
+salesforce_calls_a_month = 500000
+salesforce_bulk_batches_a_day = 100
+salesforce_at_once = 3
+lightspeed_calls_a_second = 2
+lightspeed_calls_a_minute = 60
+lightspeed_calls_an_hour = 1000
+lightspeed_calls_a_day = 9000
+lightspeed_calls_a_month = 200000
+[schedule]
+sales_seconds = 30
+closed_seconds = 900
+check_seconds = 1800
+sweeps_a_day = 4
+[checks]
+sweep_days = 14
+"""
+    )
+
+    assert Plan(
+        wishes=Wishes(sales_seconds=30, closed_seconds=900, check_seconds=1_800, sweeps_a_day=4),
+        caps=Caps(
+            crm_share=0.25,
+            crm_spare=0.1,
+            crm_calls_a_day=20_000,
+            crm_calls_a_month=500_000,
+            crm_bulk_batches_a_day=100,
+            crm_at_once=3,
+            till_calls_a_second=2,
+            till_calls_a_minute=60,
+            till_calls_an_hour=1_000,
+            till_calls_a_day=9_000,
+            till_calls_a_month=200_000,
+        ),
+        sweep_days=14,
+    ) == plan_of(config)
+    assert Plan() == plan_of(read(GOOD))

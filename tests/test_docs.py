@@ -20,7 +20,9 @@ LINK = re.compile(r"\[(?P<text>[^\]]+)\]\((?P<target>[^)\s]+)\)")
 CODE = re.compile(r"```.*?```", re.DOTALL)
 SETTING = re.compile(r"`(lightspeed|salesforce|customers|sales|products)\.(?!(?:py|key|crt|lock)`)([a-z_]+)`")
 COMMAND = re.compile(
-    r"(?:^|`|\\$ )tillbridge ((?:schema|simulate|alerts|problems|matches) \w+|[a-z]+)", re.MULTILINE
+    r"(?:^|`|\\$ )tillbridge "
+    r"((?:schema|simulate|alerts|problems|matches|dedupe|export|erase) [\w-]+|[a-z][a-z-]*)",
+    re.MULTILINE,
 )
 PYTHON_FILE = re.compile(r"`([\w./-]+\.py)`")
 

@@ -137,10 +137,10 @@ class ClosedWorld(World):
         for server in (self.till_server, self.crm_server):
             server._http.server_close()
 
-    # --- what the CRM holds -----------------------------------------------------------------------
+    # --- what both sides hold ---------------------------------------------------------------------
 
     def contents(self):
-        """Return every row with a key of ours and every price, lookups as keys instead of ids."""
+        """Return every row with a key of ours and every price, lookups as keys, and the till's customers."""
         keyed = {name: self.rows(name) for name in KEYS}
         key_of = {row["Id"]: row_key for rows in keyed.values() for row_key, row in rows.items()}
 
@@ -152,21 +152,18 @@ class ClosedWorld(World):
             }
 
         found = {name: {row_key: shown(row) for row_key, row in rows.items()} for name, rows in keyed.items()}
-        for identity in found["Customer_Identity__c"].values():
-            # By what somebody was recognised is a circumstance too: whom a stopped run has created is
-            # recognised by what the CRM shows of them, not by all that the till knows. Whether, is not.
-            identity.pop("Evidence__c", None)
-            identity["Rule__c"] = identity["Rule__c"] != "none"
         prices = (shown(row) for row in self.all_rows("PricebookEntry"))
         ordered = sorted(prices, key=lambda row: (row["Product2Id"], row["UnitPrice"]))
         found["PricebookEntry"] = {str(n): row for n, row in enumerate(ordered)}
+        found["till"] = {str(i): _timeless(row) for i, row in self.till_app.world["Customer"].rows.items()}
         found["people"] = {"count": {"n": len(self.all_rows(self.person_object))}}
         return found
 
     def stamps(self):
         """Return when each row was last written: equal before and after a run that wrote nothing."""
         tables = (self.org.tables[name] for name in (*KEYS, "PricebookEntry") if name in self.org.tables)
-        return {i: row["SystemModstamp"] for table in tables for i, row in table.rows.items()}
+        till = {("till", i): str(row["timeStamp"]) for i, row in self.till_app.world["Customer"].rows.items()}
+        return till | {i: row["SystemModstamp"] for table in tables for i, row in table.rows.items()}
 
     def repeated_keys(self):
         """Return keys that more than one row bears."""
@@ -176,6 +173,12 @@ class ClosedWorld(World):
                 if row.get(field):
                     found.setdefault((name, row[field]), []).append(row["Id"])
         return {row_key: ids for row_key, ids in found.items() if len(ids) > 1}
+
+
+def _timeless(row):
+    """Return a customer of the till without the moments at which it was written."""
+    shown = {name: value for name, value in row.items() if name not in {"timeStamp", "createTime", "Contact"}}
+    return shown | {name: value for name, value in row["Contact"].items() if name != "timeStamp"}
 
 
 def differing(expected, actual):

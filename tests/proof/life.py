@@ -76,6 +76,14 @@ class Life:
         self._connection = None
         self.struck = 0  # how often a fault has struck
         self.errors: list[str] = []  # of runs that were broken off
+        self.kills = 0
+
+    def rehearse(self) -> None:
+        """End a life in which nothing happened: it must be right."""
+        assert not (wrong := self.settle()), wrong
+
+    def begin(self, rules: str) -> None:
+        """Say by which rules customers are kept in step."""
 
     def play(self, script) -> None:
         """Let it all happen, in order."""

@@ -64,13 +64,13 @@ for _name, _examples, _phases in (("dev", 20, (*_SEARCH, Phase.shrink)), ("ci", 
         print_blob=True,
         suppress_health_check=[HealthCheck.too_slow],
     )
-_profile = settings.get_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+profile = settings.get_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def converge(nursery, *runs):
     """Search among scripts in which these runs are interleaved with life and trouble."""
 
-    @_profile
+    @profile
     @given(_switches, scripts(*runs))
     def both_sides_agree(switches, script):
         wrong = nursery.play(switches, script)
@@ -81,5 +81,5 @@ def converge(nursery, *runs):
         f"{nursery.played} scripts, {nursery.struck} faults, {nursery.broken_off} runs broken off by them, "
         "0 disagreements"
     )
-    assert nursery.played >= _profile.max_examples
+    assert nursery.played >= profile.max_examples
     assert nursery.struck > 0, "nothing went wrong on the way, so nothing was shown"

@@ -1,6 +1,6 @@
 """Play the story once; at each I/O step stop a copy of everything, throw its memory away, and let it go on.
 
-    python stops.py FOLDER [--all]
+    python stops.py FOLDER shop|people [--all]
 
 A step is an HTTP request or a commit that wrote something; there is a point
 before and a point after each (after a request: the server has done its work,
@@ -26,7 +26,7 @@ import shutil
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "stories")]
 
 import sqlalchemy as sa  # noqa: E402  The path comes first.
 from closed import ClosedWorld, differing, unwatched  # noqa: E402
-from script import BETWEEN, PLAN, STORY, play, raise_curtain  # noqa: E402
+from script import BETWEEN, STORIES, Scene, play, raise_curtain  # noqa: E402
 
 
 class Calm(NamedTuple):
@@ -88,15 +88,20 @@ class Copies:
 class Stops:
     """Counts the I/O steps of the undisturbed run, and stops a copy where there is news to resume from."""
 
-    def __init__(self, world: ClosedWorld, copies: Copies, calm: Calm, *, everywhere: bool) -> None:
+    def __init__(
+        self, world: ClosedWorld, scenes: Sequence[Scene], copies: Copies, calm: Calm, *, everywhere: bool
+    ) -> None:
         self._world = world
+        self._scenes = scenes
         self._copies = copies
         self._calm = calm
         self._everywhere = everywhere
         self._scene = 0
         self._written = 0
         self._is_news = True
+        self._is_curtain_up = False
         self.steps: Counter[str] = Counter()
+        self.till_writes = 0
         self.stops = 0
 
     def play(self) -> None:
@@ -104,8 +109,11 @@ class Stops:
         self._world.watch = self._at_call
         for event, listener in self._listeners():
             sa.event.listen(sa.Engine, event, listener)
-        for self._scene, scene in enumerate(STORY):
-            raise_curtain(self._world, self._scene)
+        for number, scene in enumerate(self._scenes):
+            self._scene = number
+            self._is_curtain_up = False  # What people do is not a run of ours: it happens, and only once.
+            raise_curtain(self._world, self._scenes, self._scene)
+            self._is_curtain_up = True
             self._is_news = True
             scene.run(self._world)
             self._point("at its end")
@@ -116,6 +124,7 @@ class Stops:
     def _at_call(self, name: str, *, answered: bool) -> None:
         if not answered:
             self.steps["requests"] += 1
+            self.till_writes += "/Customer" in name and not name.startswith("GET")
             self._point(f"before {name}")
             return
         self._is_news = self._is_news or not name.startswith("GET")
@@ -134,11 +143,11 @@ class Stops:
 
     def _point(self, name: str) -> None:
         """Stop a copy here, if its run would not be the same as the last one's."""
-        if not self._is_news and not self._everywhere:
+        if not self._is_curtain_up or (not self._is_news and not self._everywhere):
             return
         self._is_news = False
         self.stops += 1
-        where = f"{STORY[self._scene].name}, step {self.steps.total()}, {name}"
+        where = f"{self._scenes[self._scene].name}, step {self.steps.total()}, {name}"
         home = self._world.home.with_name(f"stop-{self.stops}")
         shutil.copytree(self._world.home, home, ignore=shutil.ignore_patterns("*-shm"))
         scene = self._scene
@@ -151,7 +160,7 @@ class Stops:
         world = self._world
         world.watch = unwatched
         world.home = home
-        play(world, scene, happened=True)
+        play(world, self._scenes, scene, happened=True)
         wrong = verdict(world, self._calm)
         shutil.rmtree(home)
         return f"{where}: {wrong}" if wrong else ""
@@ -173,32 +182,39 @@ def verdict(world: ClosedWorld, calm: Calm) -> str:
     return "; ".join(f"{what}: {value}" for what, value in found.items() if value)
 
 
-def undisturbed(world: ClosedWorld) -> Calm:
+def undisturbed(world: ClosedWorld, scenes: Sequence[Scene]) -> Calm:
     """Play without any stop; return how it ends."""
-    play(world)
+    play(world, scenes)
     calm = Calm(world.contents(), world.states())
     if wrong := verdict(world, calm):
         sys.exit(f"Already the undisturbed run is not right: {wrong}")
     return calm
 
 
-def main(folder: Path, *, everywhere: bool) -> None:
+def main(folder: Path, name: str, *, everywhere: bool) -> None:
+    plan, scenes = STORIES[name]
     home, rehearsal = folder / "home", folder / "rehearsal"
     home.mkdir()
     rehearsal.mkdir()
     # A twin, played in this very process: what it loads and works out, every copy finds ready.
-    calm = undisturbed(ClosedWorld(rehearsal, plan=PLAN).install())
-    world = ClosedWorld(home, plan=PLAN).install()
+    calm = undisturbed(ClosedWorld(rehearsal, plan=plan).install(), scenes)
+    world = ClosedWorld(home, plan=plan).install()
     gc.freeze()
     gc.disable()  # Copies live for a second, and share this process's memory until something touches it.
     copies = Copies(folder, os.cpu_count() or 1)
-    stops = Stops(world, copies, calm, everywhere=everywhere)
+    stops = Stops(world, scenes, copies, calm, everywhere=everywhere)
     stops.play()
     failures = copies.finish()
     steps = stops.steps.total()
-    document = {**stops.steps, "points": 2 * steps, "stops": stops.stops, "failures": failures}
+    document = {
+        **stops.steps,
+        "till_writes": stops.till_writes,
+        "points": 2 * steps,
+        "stops": stops.stops,
+        "failures": failures,
+    }
     sys.stdout.write(json.dumps(document))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), everywhere="--all" in sys.argv)
+    main(Path(sys.argv[1]), sys.argv[2], everywhere="--all" in sys.argv)

@@ -5,8 +5,14 @@ from datetime import date, timedelta
 import pytest
 from world import NOW, key
 
+from tillbridge.engine import desk
 from tillbridge.engine.certificate import certify, daily, document, repair
+from tillbridge.engine.desk import prepare_edit
+from tillbridge.engine.desk import replay as desk_replay
+from tillbridge.engine.sweep import sweep
+from tillbridge.engine.sync import sync
 from tillbridge.store.certificates import Certificates
+from tillbridge.sync.remedies import Remedy
 
 TODAY = date(2026, 11, 20)
 
@@ -252,3 +258,112 @@ def test_a_day_costs_few_calls(shop):
 
     assert today(shop).agrees
     assert shop.calls[1] <= 6
+
+
+# --- set by hand --------------------------------------------------------------------------------------
+
+
+def refused_then_set(world, **fields):
+    """Have a sale refused for its total of 324, and let a person set fields of it on the desk."""
+    world.refuse("Sales_Transaction__c", "Total__c", 324.0, message="too many at once")
+    sale = world.ring((world.ring_item, 3, None), customer=world.anna)
+    world.sync()
+    [problem] = world.problems()
+    if "Total__c" not in fields:
+        world.org.validations.clear()
+    with world.connected() as connection:
+        prepare_edit(connection, problem, fields)
+        assert [problem.id] == desk_replay(connection, [problem.id]).accepted
+    world.pass_time(hours=1)
+    return sale
+
+
+def swept(world):
+    with world.connected() as connection:
+        sync(connection)
+        return sweep(connection, full=True)
+
+
+def test_what_a_person_has_set_by_hand_is_no_difference_and_no_sweep_undoes_it(shop):
+    sale = refused_then_set(shop, Channel__c="Fair", Notes__c="Signed")
+    assert today(shop).agrees
+
+    assert [] == swept(shop).missed
+    row = shop.sale_row(sale)
+    assert ("Fair", "Signed") == (row["Channel__c"], row["Notes__c"])
+    assert today(shop).agrees
+
+
+def test_an_amount_set_by_hand_differs_for_that_reason_and_is_not_repaired_away(shop):
+    sale = refused_then_set(shop, Total__c="323")
+    [found] = today(shop).receipts
+    assert (key("sale", sale), "edited", ("Total__c",)) == (found.key, found.reason, found.fields)
+
+    mended(shop, today(shop))
+    assert (323.0, []) == (shop.sale_row(sale)["Total__c"], shop.problems())
+    swept(shop)
+    assert (323.0, []) == (shop.sale_row(sale)["Total__c"], shop.problems())
+
+
+def test_what_is_changed_again_after_it_was_set_by_hand_is_a_difference(shop):
+    sale = refused_then_set(shop, Channel__c="Fair")
+    shop.edit_in_crm(shop.sale_row(sale)["Id"], Channel__c="Market")
+    assert {key("sale", sale): "edited in Salesforce"} == reasons(today(shop))
+
+
+# --- names that a map, a remedy or a person's hand gives --------------------------------------------------
+
+
+def test_a_tender_that_the_map_renames_is_no_difference(found):
+    world = found(toml="[map.payment]\nTender__c = \"tender | choose:'Cash=Bargeld'\"")
+    world.ring(world.item("Ring", "100"))
+    world.backfill()
+    assert {"Bargeld"} == {row["Tender__c"] for row in world.all_rows("Sales_Payment__c")}
+    for content in (False, True):
+        with world.connected() as connection:
+            certificate = certify(connection, content=content)
+        assert ([], []) == (certificate.differences, certificate.receipts)
+    [totals] = certificate.till.values()
+    assert {"Bargeld"} == set(totals.payments)
+
+
+@pytest.mark.parametrize("content", [False, True])
+def test_a_store_and_a_tender_that_a_remedy_replaces_are_no_difference(found, content):
+    world = found()
+    item = world.item("Ring", "100")
+    world.backfill()
+    world.refuse("Sales_Transaction__c", "Store_Code__c", "1", message="closed")
+    world.refuse("Sales_Payment__c", "Tender__c", "Cash", message="not taken")
+    world.ring(item)
+    for field, seen, given in (("Store_Code__c", "1", "77"), ("Tender__c", "Cash", "Other")):
+        world.sync()
+        with world.connected() as connection:
+            example = next(p for p in connection.journal.problems() if p.fields == field)
+            remedy = Remedy(
+                cause=example.cause,
+                object=example.object,
+                field=field,
+                action="replace",
+                seen=seen,
+                given=given,
+            )
+            desk.prepare_fix(connection, [remedy])
+            desk.replay(connection, [example.id])
+    assert [] == world.problems()
+    day = world.clock.now().date()
+    with world.connected() as connection:
+        whole = certify(connection, content=content)
+        of_store = certify(connection, day, day, content=content, stores=["1"])
+    for certificate in (whole, of_store):
+        assert ([], []) == (certificate.differences, certificate.receipts)
+        assert {"77": 1, "1": 0} == {cell.store_code: t.sales for cell, t in certificate.till.items()}
+
+
+def test_a_receipt_behind_a_renamed_tender_that_really_differs_is_found(found):
+    world = found(toml="[map.payment]\nTender__c = \"tender | choose:'Cash=Bargeld'\"")
+    sale = world.ring(world.item("Ring", "100"))
+    world.backfill()
+    world.edit_in_crm(world.payments_of(sale)[0]["Id"], Tender__c="Cash")
+    with world.connected() as connection:
+        [receipt] = certify(connection).receipts
+    assert {"payments: Bargeld", "payments: Cash"} == set(receipt.measures)

@@ -1,10 +1,11 @@
 """When things go wrong: nothing lost, nothing twice, and nobody held up by somebody else's trouble."""
 
 import pytest
-from world import key
+from world import QUIET, key
 
 from tillbridge.engine.sync import sync
 from tillbridge.model.errors import Halted, LimitReached, Transient
+from tillbridge.simulators.clock import SimClock
 from tillbridge.simulators.retailer import Plan
 from tillbridge.simulators.salesforce import oauth
 
@@ -277,4 +278,39 @@ def test_people_whose_creation_was_never_heard_of_are_taken_up_as_what_they_are(
     assert {ann: "created", twin: "email", bob: "created"} == rules
     assert "+15185550147" == shop.crm_row(known[str(ann)].crm_id)["PersonMobilePhone"]
     shop.sync()
-    assert 0 == shop.calls[1]
+    assert QUIET == shop.calls[1]
+
+
+# --- clocks ---------------------------------------------------------------------------------------------
+
+
+def test_one_sale_stamped_in_the_future_hides_no_other(shop):
+    ahead = shop.ring(shop.ring_item)
+    shop.floor.edit("Sale", ahead, {"updatetime": "2027-11-20T15:00:00+00:00"})
+    shop.sync()
+    assert "settled" == shop.standing("sale", ahead)
+    for _ in range(3):
+        shop.pass_time(minutes=40)
+        sale = shop.ring(shop.ring_item)
+        shop.sync()
+        assert "settled" == shop.standing("sale", sale)
+    shop.pass_time(minutes=10)
+    shop.sync()
+    assert QUIET == shop.calls[1], "it is read again each time, and written once"
+
+
+@pytest.mark.parametrize("hours", [1, -1], ids=["set forward, then back", "set back, then forward"])
+def test_sales_come_across_whatever_the_tills_clock_is_set_to(shop, hours):
+    """Nothing is lost between two of the till's answers, whatever time they say it is."""
+    ours = shop.till_app.clock
+    shop.till_app.clock = shop.till_app.world.clock = wrong = SimClock(ours.now(), running=False)
+    sold = []
+    for moved in (0, hours * 3600, 0, -hours * 3600, 0):
+        wrong.set(wrong.now() + moved)
+        sold.append(shop.ring(shop.ring_item))
+        for clock in (ours, wrong):
+            clock.advance(20 * 60)
+        sold.append(shop.ring(shop.ring_item))
+        shop.sync()
+    assert {"settled"} == {one.state for one in shop.all_known("sale", sold).values()}
+    assert len(sold) == len(shop.rows("Sales_Transaction__c"))

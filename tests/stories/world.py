@@ -42,6 +42,13 @@ KEYS = {
 LETTERS = {"store": "H", "employee": "E", "item": "I", "customer": "C", "sale": "S", "line": "L"}
 
 
+# What a poll without news spends in the CRM: the question who has changed there.
+QUIET = 1
+
+# What most stories take as said: a person has agreed to changes. Those about asking say otherwise.
+ALLOWED = 'first_till_write = "allow"\nfirst_crm_update = "allow"\nchanged_from = 1000'
+
+
 def key(kind: str, till_id: object) -> str:
     return f"{ACCOUNT}-{LETTERS[kind]}{till_id}"
 
@@ -102,7 +109,7 @@ class World:
 
     # --- configuration and runs ---------------------------------------------------------------
 
-    def configure(self, toml="", customers="", sales=""):
+    def configure(self, toml="", customers="", sales="", safety=ALLOWED):
         (self.home / "tillbridge.toml").write_text(
             f"""\
 [lightspeed]
@@ -125,6 +132,9 @@ model = "{self.model}"
 
 [sales]
 {sales}
+
+[safety]
+{safety}
 
 {toml}
 """,
