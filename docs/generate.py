@@ -29,8 +29,10 @@ from tillbridge import config
 from tillbridge.cli import app as cli
 from tillbridge.cli import words
 from tillbridge.model import errors
-from tillbridge.sync import fieldmap, match, problems, reconcile
-from tillbridge.sync.functions import FUNCTIONS, REF_KINDS
+from tillbridge.model.writing import TILL_SLOTS, FieldFacts, ObjectFacts, TillSlot
+from tillbridge.sync import fieldmap, match, problems, pullback, reconcile
+from tillbridge.sync.alike import same_text
+from tillbridge.sync.functions import FUNCTIONS, REF_KINDS, RESPELLING
 from tillbridge.sync.match import Candidate, Person
 from tillbridge.sync.presets import preset_names, preset_table
 from tillbridge.sync.reconcile import FieldState, Pair
@@ -44,7 +46,7 @@ def pages() -> dict[Path, str]:
     made: dict[str, tuple[str, Callable[[], str]]] = {
         "configuration.md": ("src/tillbridge/config.py", configuration),
         "field-map.md": ("src/tillbridge/sync/presets/ and sync/functions.py", field_map),
-        "reconcile.md": ("src/tillbridge/sync/reconcile.py", decision_table),
+        "reconcile.md": ("src/tillbridge/sync/reconcile.py and sync/pullback.py", decision_table),
         "matching.md": ("src/tillbridge/sync/match.py", match_rules),
         "problems.md": ("src/tillbridge/sync/problems.py, model/errors.py and cli/words.py", problem_codes),
         "commands.md": ("src/tillbridge/cli/app.py", commands),
@@ -258,8 +260,27 @@ _SITUATIONS: tuple[tuple[str, FieldState], ...] = (
     ("the CRM's side was emptied", FieldState(Pair("ana", None), _AGREED)),
     ("both made the same edit", FieldState(Pair("anna", "anna"), _AGREED)),
     ("both moved apart", FieldState(Pair("anna", "anne"), _AGREED)),
-    ("both moved, the CRM's side was emptied", FieldState(Pair("anna", None), _AGREED)),
-    ("both moved, the till's side was emptied", FieldState(Pair(None, "anne"), _AGREED)),
+    ("the till was edited, the CRM's side emptied", FieldState(Pair("anna", None), _AGREED)),
+    ("the CRM was edited, the till's side emptied", FieldState(Pair(None, "anne"), _AGREED)),
+    ("both were emptied", FieldState(Pair(None, None), _AGREED)),
+    (
+        "the till moved before our last write was read back",
+        FieldState(Pair("anna", "Ana!"), _AGREED, confirmed=False),
+    ),
+)
+_SILENT, _NO = "false", "true"
+_OPT_OUTS: tuple[tuple[str, FieldState], ...] = (
+    ("new link, only the till says no", FieldState(Pair(_NO, _SILENT), None)),
+    ("new link, only the CRM says no", FieldState(Pair(_SILENT, _NO), None)),
+    ("new link, both say the same", FieldState(Pair(_NO, _NO), None)),
+    ("nothing moved, whatever both say", FieldState(Pair(_NO, _SILENT), Pair(_NO, _SILENT))),
+    ("no was said in the till since", FieldState(Pair(_NO, _SILENT), Pair(_SILENT, _SILENT))),
+    ("no was said in the CRM since", FieldState(Pair(_SILENT, _NO), Pair(_SILENT, _SILENT))),
+    ("no was said on both sides since", FieldState(Pair(_NO, _NO), Pair(_SILENT, _SILENT))),
+    ("the till's no was taken back", FieldState(Pair(_SILENT, _NO), Pair(_NO, _NO))),
+    ("the CRM's no was taken back", FieldState(Pair(_NO, _SILENT), Pair(_NO, _NO))),
+    ("no was said in the till, the CRM's was taken back", FieldState(Pair(_NO, _SILENT), Pair(_SILENT, _NO))),
+    ("no was said in the CRM, the till's was taken back", FieldState(Pair(_SILENT, _NO), Pair(_NO, _SILENT))),
 )
 _AUTHORITIES: tuple[tuple[str, reconcile.Authority, reconcile.Side | None], ...] = (
     ("till", "till", None),
@@ -284,10 +305,35 @@ field decides conflicts, and nothing else. `newest` counts by our own order of o
 - **conflict: till wins**, **CRM wins**: as push and pull, and the losing value is kept.
 - **conflict: ask**: write nothing until a person has decided.
 
-The table is what the decision says. So far only the CRM is written, so a *pull* leaves both sides as they
-are; every field's authority is `newest`, and the order of edits is not known yet.
+An edit beats a deletion: where one side was edited and the other only emptied, the edit wins whatever the
+authority. What merely spells a value its own way has not moved: a phone number in another format, letter case
+in an e-mail address, blanks, a state or country by name or by letters, a birthday in another time zone.
+Phones, e-mails and address lines are fields of their own, so that edits of different ones both live.
 
 """
+
+_RECONCILE_OPT_OUTS = """\
+## Opt-outs
+
+No e-mail, no calls, no mail: an opt-out is a word of a person and no value, so that no authority decides
+about it. It is carried where it was *seen* to be said (it was not there before, and now it is), and never for
+standing there at first sight: the till's interface opts out whom it creates. What is taken back on one side
+is noted, and not taken back on the other: an opt-out never turns into an opt-in by itself.
+
+"""
+
+_RECONCILE_ONE_WAY = """\
+## The way back
+
+Lines of the field map that only spell one attribute of the till have a way back: `Email = "email"`,
+`Phone = "work_phone | e164"`. These functions only spell:
+{spelling}.
+
+Where two lines read the same attribute, the first one is the way back. Everything else (a constant, a list, a
+custom field, the tags, the note, the customer type, whatever is derived) goes to Salesforce only: there, a
+*pull* and a *conflict: CRM wins* become *settle*.
+
+{table}"""
 
 
 def decision_table() -> str:
@@ -302,7 +348,11 @@ def decision_table() -> str:
         for row, names in by_decision.items():
             who = "any" if len(by_decision) == 1 else "; ".join(names)
             rows.append([situation, who, *row])
-    return text + _table(["situation", "authority", *(_code(mode) for mode in modes)], rows)
+    text += _table(["situation", "authority", *(_code(mode) for mode in modes)], rows)
+    rows = [[said, *_decided(state, modes, "newest", None, opt_out=True)] for said, state in _OPT_OUTS]
+    text += _RECONCILE_OPT_OUTS + _table(["situation", *(_code(mode) for mode in modes)], rows)
+    spelling = ", ".join(_code(name) for name in sorted(RESPELLING))
+    return text + _RECONCILE_ONE_WAY.format(spelling=spelling, table=_ways_back())
 
 
 def _decided(
@@ -310,11 +360,36 @@ def _decided(
     modes: Sequence[reconcile.Mode],
     authority: reconcile.Authority,
     last: reconcile.Side | None,
+    *,
+    opt_out: bool = False,
 ) -> tuple[str, ...]:
     asked = replace(state, noticed_last=last)
     return tuple(
-        _said(reconcile.reconcile_field(asked, mode, authority, reconcile.same_text)) for mode in modes
+        _said(reconcile.reconcile_field(asked, mode, authority, same_text, opt_out=opt_out)) for mode in modes
     )
+
+
+def _ways_back() -> str:
+    """Print which fields of the shipped maps go back to the till, in an org that shows all of them."""
+    columns: dict[str, dict[TillSlot, str]] = {}
+    for model in fieldmap.CUSTOMER_MODELS:
+        table = fieldmap.compile_maps({}, account="", model=model).customer
+        fields = {name: FieldFacts(name=name, type="string") for name in table.targets}
+        whole = ObjectFacts(
+            name=table.object, label=table.object, createable=True, updateable=True, fields=fields
+        )
+        free = {
+            name: field for name, field in fields.items() if not name.endswith(("StateCode", "CountryCode"))
+        }
+        ways = pullback.writable(table, whole) | pullback.writable(
+            table, msgspec.structs.replace(whole, fields=free)
+        )
+        columns[model] = {way.slot: name for name, way in ways.items()}
+    rows = [
+        [_code(slot), *(_code(columns[model].get(slot, "")) for model in fieldmap.CUSTOMER_MODELS)]
+        for slot in TILL_SLOTS
+    ]
+    return _table(["in the till", *(_code(model) for model in fieldmap.CUSTOMER_MODELS)], rows)
 
 
 def _said(decision: reconcile.Decision) -> str:
