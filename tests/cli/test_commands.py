@@ -439,7 +439,7 @@ def test_help_names_every_command(capsys):
     assert 0 == run(["--help"])
     out = capsys.readouterr().out
     for name in app.registered_commands:
-        assert f"\n  {name.callback.__name__} " in out
+        assert f"\n  {name.name or name.callback.__name__} " in out
     for name in ("schema", "simulate"):
         assert f"\n  {name} " in out
 

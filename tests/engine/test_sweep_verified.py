@@ -77,7 +77,7 @@ def test_ages_tell_how_many_and_since_when(state, clock):
 def test_a_doubted_row_keeps_its_link_and_an_unlinked_one_does_not(state):
     settle(state, "1", "2")
     with state.begin() as c:
-        Verified(state).doubt(c, "sale", ["1"])
+        state.doubt(c, "sale", ["1"])
         Verified(state).unlink(c, "sale", ["2"])
     known = state.known("sale", ["1", "2"])
     assert ("a00", None) == (known["1"].crm_id, known["1"].digest)

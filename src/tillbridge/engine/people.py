@@ -96,17 +96,14 @@ def expect_crowd(connection: Connection) -> None:
 def _refresh_by_stamps(connection: Connection, newest: datetime) -> None:
     """Ask who has changed, and read whole only those whom the index does not show so.
 
-    Whom we have just written stays unconfirmed until somebody else changes them.
+    Whom we have just written is read once, too: until then nobody can tell their spelling from an edit.
     """
-    objects, ours = _objects(connection), connection.crm.org().user_id
+    objects = _objects(connection)
     stamps = connection.questions.people_stamps(list(objects), connection.objects, newest - OVERLAP)
     held = connection.people.get([stamp.id for stamp in stamps])
-    unread = []
-    for stamp in stamps:
-        known = held.get(stamp.id)
-        own = known is not None and known.changed_at is None and stamp.changed_by == ours
-        if not own and (known is None or known.changed_at != stamp.changed_at):
-            unread.append(stamp.id)
+    unread = [
+        stamp.id for stamp in stamps if stamp.id not in held or held[stamp.id].changed_at != stamp.changed_at
+    ]
     rows = connection.questions.people_by_id(objects, connection.objects, unread) if unread else []
     _check_emptied(connection, rows)
     take_in(connection, rows, max((stamp.changed_at for stamp in stamps), default=newest))
@@ -120,7 +117,7 @@ def take_in(connection: Connection, rows: Sequence[CrmPersonRow], newest: dateti
     living = [row for row in rows if not _is_gone(row)]
     keyed = [(row, match_keys(candidate_of(row, connection.region))) for row in living]
     linked = connection.state.linked_to([row.id for row in rows])
-    moved = _moved(connection, living, linked) if linked else set()
+    moved, confirmed = _moved(connection, living, linked) if linked else (set(), {})
     standings = connection.state.known("customer", {i for ids in linked.values() for i in ids})
     connection.moved |= {i for i in moved if i in standings and standings[i].state != "held"}
     connection.put_right |= {i for i, each in standings.items() if each.state == "held" and i not in moved}
@@ -131,6 +128,7 @@ def take_in(connection: Connection, rows: Sequence[CrmPersonRow], newest: dateti
                 _follow(connection, c, row, arrivals.get(row.id))
         connection.people.index(c, keyed)
         connection.state.doubt(c, "customer", moved)
+        connection.people.cast(c, confirmed)
         wanted = [(row.id, row.object) for row in living if row.wanted and row.id not in linked]
         connection.arrivals.want(c, wanted)
         if newest is not None:
@@ -180,12 +178,16 @@ def _stop_arrival(
 
 def _moved(
     connection: Connection, rows: Sequence[CrmPersonRow], linked: Mapping[str, Collection[str]]
-) -> set[str]:
-    """Return the till's customers whose record in the CRM shows something else than when both last agreed."""
+) -> tuple[set[str], dict[tuple[str, str], Mapping[str, str]]]:
+    """Return the till's customers whose record in the CRM shows something else than when both last agreed.
+
+    And the shadows of those who show, for the first time since, what we have written ourselves.
+    """
     table = connection.maps["customer"]
     ours = connection.crm.org().user_id
     shadows = connection.people.shadows([i for ids in linked.values() for i in ids])
     moved: set[str] = set()
+    confirmed: dict[tuple[str, str], Mapping[str, str]] = {}
     for row in rows:
         if row.object != table.object:
             continue
@@ -197,7 +199,9 @@ def _moved(
             # What we wrote ourselves may come back respelt: that is the first reading of it, and no edit.
             if differs - pending or (differs and row.changed_by not in {None, ours}):
                 moved.add(till_id)
-    return moved
+            elif pending:
+                confirmed[till_id, "crm"] = {n: v for n, v in row.fields.items() if n != table.key_field}
+    return moved, confirmed
 
 
 def _check_emptied(connection: Connection, rows: Sequence[CrmPersonRow]) -> None:
