@@ -35,7 +35,7 @@ _NOBODY_YET = datetime(2000, 1, 1, tzinfo=UTC)  # before any CRM row's stamp
 _INDEX_AT_ONCE = 2_000
 
 # From so many changed people on, stamps are asked for first: a page of whole rows holds 200.
-_CROWD_FROM = 200
+CROWD_FROM = 200
 _CROWD = "crm people crowd"
 
 # In a shadow of the CRM's side: the fields that we have written and not read back since, comma-separated.
@@ -83,7 +83,7 @@ def refresh_people(connection: Connection) -> None:
     rows = connection.questions.changed_people(_objects(connection), connection.objects, newest - OVERLAP)
     _check_emptied(connection, rows)
     take_in(connection, rows, max((row.changed_at for row in rows if row.changed_at), default=newest))
-    if len(rows) >= _CROWD_FROM:
+    if len(rows) >= CROWD_FROM:
         expect_crowd(connection)
 
 
@@ -107,7 +107,7 @@ def _refresh_by_stamps(connection: Connection, newest: datetime) -> None:
     rows = connection.questions.people_by_id(objects, connection.objects, unread) if unread else []
     _check_emptied(connection, rows)
     take_in(connection, rows, max((stamp.changed_at for stamp in stamps), default=newest))
-    if len(stamps) < _CROWD_FROM:
+    if len(stamps) < CROWD_FROM:
         with connection.state.begin() as c:
             connection.state.keep(c, _CROWD, None)
 
