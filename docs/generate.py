@@ -49,7 +49,7 @@ def pages() -> dict[Path, str]:
         "reconcile.md": ("src/tillbridge/sync/reconcile.py and sync/pullback.py", decision_table),
         "matching.md": ("src/tillbridge/sync/match.py", match_rules),
         "problems.md": ("src/tillbridge/sync/problems.py, model/errors.py and cli/words.py", problem_codes),
-        "commands.md": ("src/tillbridge/cli/app.py", commands),
+        "commands.md": ("src/tillbridge/cli/commands/", commands),
     }
     return {REFERENCE / name: _MADE.format(source=source) + write() for name, (source, write) in made.items()}
 
