@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from bench.matching import REGION, customers_of
-from tillbridge.connectors.salesforce.questions import PeopleQuestion
+from tillbridge.connectors.salesforce.people_question import PeopleQuestion
 from tillbridge.engine.dedupe import crm_member, till_member
 from tillbridge.model.answers import CrmPersonRow
 from tillbridge.model.records import Customer

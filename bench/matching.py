@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from tillbridge.connectors.salesforce.questions import PeopleQuestion
+from tillbridge.connectors.salesforce.people_question import PeopleQuestion
 from tillbridge.model.customer import anonymised, customer_facts
 from tillbridge.model.records import Address, Customer, Email, Phone
 from tillbridge.model.writing import ObjectFacts

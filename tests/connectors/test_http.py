@@ -13,8 +13,9 @@ import httpcore2
 import pytest
 
 from tillbridge.connectors import http as http_module
-from tillbridge.connectors.http import Http, HttpAnswer, checked_host, encode_params, http_date, is_loopback
+from tillbridge.connectors.http import Http, HttpAnswer, checked_host, encode_params, http_date
 from tillbridge.model.errors import ConfigurationInvalid, Transient
+from tillbridge.model.hosts import is_loopback
 
 SECRET = "Bearer do-not-show-me"
 

@@ -8,7 +8,8 @@ import pytest
 
 from tillbridge.connectors.http import Http
 from tillbridge.connectors.salesforce import Credentials, SalesforceClient, metadata
-from tillbridge.connectors.salesforce.questions import PeopleQuestion, Questions
+from tillbridge.connectors.salesforce.people_question import PeopleQuestion
+from tillbridge.connectors.salesforce.questions import Questions
 from tillbridge.engine import ports
 from tillbridge.model.answers import CrmPersonRow
 from tillbridge.model.errors import BadRequest

@@ -10,7 +10,6 @@ a header, a query or a body into an error or a log.
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import ssl
 import threading
@@ -29,6 +28,7 @@ import httpx2
 
 from tillbridge import __version__
 from tillbridge.model.errors import ConfigurationInvalid, Transient
+from tillbridge.model.hosts import is_loopback
 
 USER_AGENT = f"tillbridge/{__version__}"
 
@@ -217,16 +217,6 @@ class Http:
 def encode_params(params: Params) -> str:
     """Percent-encode everything that is not plain: operators, commas, plus signs, brackets."""
     return urlencode(params if isinstance(params, Mapping) else list(params), quote_via=quote, safe="")
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether this name or address can only be this very machine."""
-    if host.lower().rstrip(".") == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def checked_host(url: str) -> str:

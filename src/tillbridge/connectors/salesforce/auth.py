@@ -19,7 +19,7 @@ from urllib.parse import urlencode, urlsplit
 import jwt
 import msgspec
 
-from tillbridge.connectors.http import Http, HttpAnswer, is_loopback
+from tillbridge.connectors.http import Http, HttpAnswer
 from tillbridge.connectors.salesforce import wire
 from tillbridge.connectors.salesforce.protocol import PARK_SECONDS, failure, is_page_of_others, remote_errors
 from tillbridge.connectors.salesforce.retry import Attempts
@@ -31,6 +31,7 @@ from tillbridge.model.errors import (
     SyncError,
     Transient,
 )
+from tillbridge.model.hosts import is_loopback
 from tillbridge.model.writing import CrmOrg
 
 PRODUCTION_AUDIENCE = "https://login.salesforce.com"

@@ -26,6 +26,7 @@ from tillbridge.connectors.salesforce.auth import Credentials, Session, Token, T
 from tillbridge.connectors.salesforce.limits import LIMIT_HEADER, parse_limits, parse_usage
 from tillbridge.connectors.salesforce.protocol import Part, SessionExpired
 from tillbridge.connectors.salesforce.retry import Attempts, RetryPolicy
+from tillbridge.connectors.salesforce.soql import escaped
 from tillbridge.model.acks import Ack, Refused, Written
 from tillbridge.model.clock import Clock, SystemClock
 from tillbridge.model.errors import (
@@ -518,14 +519,14 @@ class SalesforceClient:
     def assign_permission_set(self, name: str) -> bool:
         """Give the connected user a permission set; False when they had it already. Up to three calls."""
         user = self.org().user_id
-        sets = self._ids(_SETS.format(name=_quoted(name)))
+        sets = self._ids(_SETS.format(name=escaped(name)))
         if not sets:
             raise BadRequest(
                 f"The org has no permission set {name}: run `tillbridge schema deploy` first",
                 code="NOT_FOUND",
                 status=404,
             )
-        held = self._ids(_ASSIGNMENTS.format(user=_quoted(user), set=_quoted(sets[0])))
+        held = self._ids(_ASSIGNMENTS.format(user=escaped(user), set=escaped(sets[0])))
         if held:
             return False
         body = wire.encode({"AssigneeId": user, "PermissionSetId": sets[0]})
@@ -540,9 +541,9 @@ class SalesforceClient:
 
     def has_permission_set(self, name: str) -> bool:
         """Say whether the connected user holds a permission set that the org has. Two calls."""
-        sets = self._ids(_SETS.format(name=_quoted(name)))
-        user = _quoted(self.org().user_id)
-        return bool(sets and self._ids(_ASSIGNMENTS.format(user=user, set=_quoted(sets[0]))))
+        sets = self._ids(_SETS.format(name=escaped(name)))
+        user = escaped(self.org().user_id)
+        return bool(sets and self._ids(_ASSIGNMENTS.format(user=user, set=escaped(sets[0]))))
 
     def _ids(self, text: str) -> list[str]:
         return [str(row["Id"]) for page in self.query(text) for row in page]
@@ -692,11 +693,6 @@ def _unwritten(part: Part, error: SyncError) -> list[Ack]:
 def _rewound(file: IO[bytes]) -> IO[bytes]:
     file.seek(0)
     return file
-
-
-def _quoted(text: str) -> str:
-    """Escape a text for a query's literal."""
-    return text.replace("\\", "\\\\").replace("'", "\\'")
 
 
 def _chunks(rows: Iterator[dict[str, str]]) -> Iterator[list[dict[str, str]]]:

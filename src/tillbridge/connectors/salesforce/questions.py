@@ -6,16 +6,26 @@ fewer calls of the org's day; and an address may hold 16,384 bytes, no more
 (fact sheet Salesforce 2.4), so lists of ids are cut.
 """
 
-# ruff: noqa: S608  The literals in these queries are ours, or quoted by `_quoted`, `_like` and `_moment`.
+# ruff: noqa: S608  The literals in these queries are ours, or quoted by `soql`.
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from datetime import date, datetime
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from tillbridge.connectors.salesforce.people_question import PEOPLE, PeopleQuestion, Scope
+from tillbridge.connectors.salesforce.soql import (
+    as_decimal,
+    as_str,
+    as_text,
+    chunked,
+    like_pattern,
+    quoted_list,
+    row_id,
+    text_of,
+)
 from tillbridge.model.answers import (
     CrmPersonRow,
     CrmProduct,
@@ -51,21 +61,6 @@ _PEOPLE_MAX = 200
 # https://help.salesforce.com/s/articleView?id=000385203&type=1
 _PREFIXES = {"Account": "001", "Contact": "003", "Lead": "00Q"}
 
-_RECORD_TYPE = "RecordType.DeveloperName"
-# Through the relationship: the account that a Lead became, and whether it is a person.
-_PERSON_BECOME = "ConvertedAccount.IsPersonAccount"
-_BOOKKEEPING = (
-    "SystemModstamp",
-    "LastModifiedById",
-    "IsPersonAccount",
-    "AccountId",
-    "IsDeleted",
-    "MasterRecordId",
-    "IsConverted",
-    "ConvertedContactId",
-    "ConvertedAccountId",
-)
-
 _SKU_FIELDS = ("ProductCode", "StockKeepingUnit")
 # Where administrators name a user: object, key, lookup.
 _OWNERS = (
@@ -89,26 +84,6 @@ class Asking(Protocol):
         """Run a large query as a bulk job."""
 
 
-class Scope(Protocol):
-    """Who may enter the till: marked by a check box, or of these record types and with these values.
-
-    A `where` field is one of the object, whose value must be one of those named; True and
-    False are spelt true and false. Of record types and fields both given, both must fit.
-    """
-
-    @property
-    def mark(self) -> str | None:
-        """Return the name of the check box."""
-
-    @property
-    def record_types(self) -> Collection[str]:
-        """Return developer names of record types."""
-
-    @property
-    def where(self) -> Mapping[str, Collection[str]]:
-        """Return field -> values."""
-
-
 class Questions:
     """Answers the engine's questions about one org. Without a scope nobody is `wanted`."""
 
@@ -127,7 +102,7 @@ class Questions:
         rows = self._all(select) if numbers is None else self._numbered(select, skus, numbers, keys)
         for row in rows:
             found = tuple(dict.fromkeys(value for name in skus if (value := row.get(name))))
-            yield CrmProduct(id=_id(row), key=row.get(_ITEM_KEY), numbers=found)
+            yield CrmProduct(id=row_id(row), key=row.get(_ITEM_KEY), numbers=found)
 
     def _numbered(
         self, select: str, skus: Sequence[str], numbers: Collection[str], keys: Collection[str]
@@ -135,32 +110,32 @@ class Questions:
         wanted = [(skus, numbers), ([_ITEM_KEY], keys)]
         seen: set[str] = set()
         for fields, values in wanted:
-            for part in _chunks(values, _NUMBERS_MAX):
-                where = " OR ".join(f"{name} IN ({_quoted(part)})" for name in fields)
+            for part in chunked(values, _NUMBERS_MAX):
+                where = " OR ".join(f"{name} IN ({quoted_list(part)})" for name in fields)
                 for row in self._some(f"{select} WHERE {where}"):
-                    if _id(row) not in seen:
-                        seen.add(_id(row))
+                    if row_id(row) not in seen:
+                        seen.add(row_id(row))
                         yield row
 
     def standard_price_book(self) -> str | None:
         """Return the id of the org's standard price book."""
         rows = self._some("SELECT Id FROM Pricebook2 WHERE IsStandard = true")
-        return _id(rows[0]) if rows else None
+        return row_id(rows[0]) if rows else None
 
     def prices(self, book: str, products: Collection[str] | None, currency: str | None) -> dict[str, str]:
         """Return which products (None: all) have an entry in a price book: product id to entry id.
 
         `currency` where the org has several: an entry is in one of them.
         """
-        select = f"SELECT Id, Product2Id FROM PricebookEntry WHERE Pricebook2Id = {_quoted([book])}"
+        select = f"SELECT Id, Product2Id FROM PricebookEntry WHERE Pricebook2Id = {quoted_list([book])}"
         if currency is not None:
-            select += f" AND CurrencyIsoCode = {_quoted([currency])}"
+            select += f" AND CurrencyIsoCode = {quoted_list([currency])}"
         if products is None:
-            return {str(row["Product2Id"]): _id(row) for row in self._all(select)}
+            return {str(row["Product2Id"]): row_id(row) for row in self._all(select)}
         found: dict[str, str] = {}
-        for part in _chunks(products, _IDS_MAX):
-            rows = self._some(f"{select} AND Product2Id IN ({_quoted(part)})")
-            found.update((str(row["Product2Id"]), _id(row)) for row in rows)
+        for part in chunked(products, _IDS_MAX):
+            rows = self._some(f"{select} AND Product2Id IN ({quoted_list(part)})")
+            found.update((str(row["Product2Id"]), row_id(row)) for row in rows)
         return found
 
     # --- people ------------------------------------------------------------------------------
@@ -200,7 +175,7 @@ class Questions:
                 id=str(row["Id"]),
                 object=name,
                 changed_at=datetime.fromisoformat(str(row["SystemModstamp"])),
-                changed_by=_text(row.get("LastModifiedById")),
+                changed_by=text_of(row.get("LastModifiedById")),
             )
             for name, rows in zip(names, answers, strict=True)
             for row in rows
@@ -214,7 +189,7 @@ class Questions:
         Ids of other objects, and those that the org does not know (any more), are passed over.
         """
         found: list[CrmPersonRow] = []
-        for part in _chunks(dict.fromkeys(ids), _PEOPLE_MAX):
+        for part in chunked(dict.fromkeys(ids), _PEOPLE_MAX):
             of = {name: [one for one in part if one.startswith(_PREFIXES[name])] for name in objects}
             asked = [self._question(name, more, facts) for name, more in objects.items() if of[name]]
             if asked:
@@ -226,7 +201,7 @@ class Questions:
 
     def _people_of(self, asked: Sequence[PeopleQuestion], texts: Sequence[str]) -> list[CrmPersonRow]:
         answers = self._client.query_many(texts, deleted=True)
-        return [each.read(_as_text(row)) for each, rows in zip(asked, answers, strict=True) for row in rows]
+        return [each.read(as_text(row)) for each, rows in zip(asked, answers, strict=True) for row in rows]
 
     def fates(self, name: str, ids: Collection[str]) -> dict[str, str | None]:
         """Say which of these records are gone: id to the one they were merged into, None if deleted.
@@ -234,12 +209,12 @@ class Questions:
         A loser of a merge names its winner, which may have lost another merge since
         (fact sheet 7.4). What the recycle bin has forgotten is deleted, too.
         """
-        master = ", MasterRecordId" if name in _PEOPLE else ""
+        master = ", MasterRecordId" if name in PEOPLE else ""
         gone: dict[str, str | None] = {}
-        for part in _chunks(ids, _IDS_MAX):
-            text = f"SELECT Id, IsDeleted{master} FROM {name} WHERE Id IN ({_quoted(part)})"
-            rows = [_as_text(row) for page in self._client.query(text, deleted=True) for row in page]
-            seen = {_id(row): row for row in rows}
+        for part in chunked(ids, _IDS_MAX):
+            text = f"SELECT Id, IsDeleted{master} FROM {name} WHERE Id IN ({quoted_list(part)})"
+            rows = [as_text(row) for page in self._client.query(text, deleted=True) for row in page]
+            seen = {row_id(row): row for row in rows}
             for old in part:
                 row = seen.get(old)
                 if row is None or row.get("IsDeleted") == "true":
@@ -266,7 +241,7 @@ class Questions:
             # FIRST and LAST are reserved words in SOQL: no column may be called so.
             "SELECT MIN(Business_Date__c) earliest, MAX(Business_Date__c) latest, COUNT(Id) n "
             "FROM Sales_Transaction__c "
-            f"WHERE Transaction_Key__c LIKE '{_like(prefix)}-S%'"
+            f"WHERE Transaction_Key__c LIKE '{like_pattern(prefix)}-S%'"
         )
         first, last = (rows[0].get("earliest"), rows[0].get("latest")) if rows else (None, None)
         if not first or not last:
@@ -299,40 +274,40 @@ class Questions:
             "SELECT Store_Code__c store, Business_Date__c day, Currency_Code__c currency, Type__c type, "
             "Status__c status, COUNT(Id) n, SUM(Total__c) total, SUM(Tax__c) tax, SUM(Discount__c) discount, "
             "SUM(Net_Sales__c) net FROM Sales_Transaction__c "
-            f"WHERE {day} AND Transaction_Key__c LIKE '{_like(prefix)}-S%' "
+            f"WHERE {day} AND Transaction_Key__c LIKE '{like_pattern(prefix)}-S%' "
             "GROUP BY Store_Code__c, Business_Date__c, Currency_Code__c, Type__c, Status__c"
         )
         tenders = self._grouped(
             "SELECT Store_Code__c store, Business_Date__c day, Currency_Code__c currency, Tender__c tender, "
             "COUNT(Id) n, SUM(Amount__c) amount FROM Sales_Payment__c "
-            f"WHERE {day} AND Payment_Key__c LIKE '{_like(prefix)}-P%' "
+            f"WHERE {day} AND Payment_Key__c LIKE '{like_pattern(prefix)}-P%' "
             "GROUP BY Store_Code__c, Business_Date__c, Currency_Code__c, Tender__c"
         )
         return CrmTotals(
             [
                 CrmSaleSum(
-                    store=_str(row["store"]),
-                    day=date.fromisoformat(_str(row["day"])),
-                    currency=_str(row["currency"]),
-                    type=_str(row["type"]),
-                    status=_str(row["status"]),
-                    count=int(_str(row["n"])),
-                    total=_decimal(row["total"]),
-                    tax=_decimal(row["tax"]),
-                    discount=_decimal(row["discount"]),
-                    net=_decimal(row["net"]),
+                    store=as_str(row["store"]),
+                    day=date.fromisoformat(as_str(row["day"])),
+                    currency=as_str(row["currency"]),
+                    type=as_str(row["type"]),
+                    status=as_str(row["status"]),
+                    count=int(as_str(row["n"])),
+                    total=as_decimal(row["total"]),
+                    tax=as_decimal(row["tax"]),
+                    discount=as_decimal(row["discount"]),
+                    net=as_decimal(row["net"]),
                 )
                 for row in sales
                 if row["day"]
             ],
             [
                 CrmTenderSum(
-                    store=_str(row["store"]),
-                    day=date.fromisoformat(_str(row["day"])),
-                    currency=_str(row["currency"]),
-                    tender=_str(row["tender"]),
-                    count=int(_str(row["n"])),
-                    amount=_decimal(row["amount"]),
+                    store=as_str(row["store"]),
+                    day=date.fromisoformat(as_str(row["day"])),
+                    currency=as_str(row["currency"]),
+                    tender=as_str(row["tender"]),
+                    count=int(as_str(row["n"])),
+                    amount=as_decimal(row["amount"]),
                 )
                 for row in tenders
                 if row["day"]
@@ -351,11 +326,11 @@ class Questions:
     def keyed(self, name: str, key_field: str, prefix: str, more: Sequence[str] = ()) -> Iterator[KeyedRow]:
         """Read every row of an object that carries a key of one till account."""
         fields = ", ".join(["Id", key_field, *more])
-        text = f"SELECT {fields} FROM {name} WHERE {key_field} LIKE '{_like(prefix)}-%'"
+        text = f"SELECT {fields} FROM {name} WHERE {key_field} LIKE '{like_pattern(prefix)}-%'"
         for row in self._all(text):
             key = row.get(key_field)
             if key:
-                yield KeyedRow(_id(row), key, {field: row.get(field) for field in more})
+                yield KeyedRow(row_id(row), key, {field: row.get(field) for field in more})
 
     # --- content -----------------------------------------------------------------------------
 
@@ -366,7 +341,7 @@ class Questions:
         text = (
             f"SELECT {', '.join(dict.fromkeys([key_field, *fields]))} FROM {name} "
             f"WHERE Business_Date__c >= {first} AND Business_Date__c <= {last} "
-            f"AND {key_field} LIKE '{_like(starts)}%'"
+            f"AND {key_field} LIKE '{like_pattern(starts)}%'"
         )
         return self._all(text)
 
@@ -375,10 +350,10 @@ class Questions:
     ) -> Iterator[dict[str, str | None]]:
         """Read the rows whose `key_path` (a field, or a parent's) is one of these, deleted ones too."""
         names = ", ".join(dict.fromkeys(["Id", "IsDeleted", key_path, *fields]))
-        for part in _chunks(keys, _IDS_MAX):
-            text = f"SELECT {names} FROM {name} WHERE {key_path} IN ({_quoted(part)})"
+        for part in chunked(keys, _IDS_MAX):
+            text = f"SELECT {names} FROM {name} WHERE {key_path} IN ({quoted_list(part)})"
             for page in self._client.query(text, deleted=True):
-                yield from map(_as_text, page)
+                yield from map(as_text, page)
 
     # --- the same rows -----------------------------------------------------------------------
 
@@ -386,23 +361,23 @@ class Questions:
         """Return what the org holds of given rows, as text: by ask, by key."""
         found: list[dict[str, Mapping[str, str | None]]] = [{} for _ in asks]
         todo = [
-            (at, _held_text(ask, part)) for at, ask in enumerate(asks) for part in _chunks(ask.keys, _IDS_MAX)
+            (at, _held_text(ask, part)) for at, ask in enumerate(asks) for part in chunked(ask.keys, _IDS_MAX)
         ]
         for start in range(0, len(todo), _TOGETHER):
             together = todo[start : start + _TOGETHER]
             answers = self._client.query_many([text for _, text in together])
             for (at, _), rows in zip(together, answers, strict=True):
                 field = asks[at].key_field
-                found[at].update((_str(row[field]), _as_text(row)) for row in rows)
+                found[at].update((as_str(row[field]), as_text(row)) for row in rows)
         return found
 
     def sales_of(self, customers: Collection[str]) -> dict[str, list[str]]:
         """Return the keys of the sales that carry these customer keys, newest first."""
         found: dict[str, list[str]] = {}
-        for part in _chunks(customers, _IDS_MAX):
+        for part in chunked(customers, _IDS_MAX):
             text = (
                 "SELECT Transaction_Key__c, Customer_Key__c FROM Sales_Transaction__c "
-                f"WHERE Customer_Key__c IN ({_quoted(part)}) ORDER BY Completed_At__c DESC"
+                f"WHERE Customer_Key__c IN ({quoted_list(part)}) ORDER BY Completed_At__c DESC"
             )
             for row in self._some(text):
                 found.setdefault(row["Customer_Key__c"] or "", []).append(row["Transaction_Key__c"] or "")
@@ -418,249 +393,12 @@ class Questions:
                 yield from ({name: value or None for name, value in row.items()} for row in chunk)
             return
         for page in first:
-            yield from map(_as_text, page)
+            yield from map(as_text, page)
 
     def _some(self, text: str) -> list[dict[str, str | None]]:
-        return [_as_text(row) for page in self._client.query(text) for row in page]
-
-
-class _Names(NamedTuple):
-    """Where one object keeps what tells people apart."""
-
-    first: str = "FirstName"
-    last: str = "LastName"
-    company: str | None = None
-    emails: tuple[str, ...] = ()
-    phones: tuple[str, ...] = ()
-    street: str = ""
-    zip: str = ""
-    city: str = ""
-    country: str = ""
-    born: str | None = None
-
-    def all(self) -> list[str]:
-        """Return every field named."""
-        single = (
-            self.first,
-            self.last,
-            self.company,
-            self.street,
-            self.zip,
-            self.city,
-            self.country,
-            self.born,
-        )
-        return [name for name in (*single, *self.emails, *self.phones) if name]
-
-
-_PEOPLE = {
-    "Account": _Names(
-        emails=("PersonEmail",),
-        phones=("PersonMobilePhone", "PersonHomePhone", "PersonOtherPhone", "Phone"),
-        street="PersonMailingStreet",
-        zip="PersonMailingPostalCode",
-        city="PersonMailingCity",
-        country="PersonMailingCountry",
-        born="PersonBirthdate",
-    ),
-    "Contact": _Names(
-        emails=("Email",),
-        phones=("MobilePhone", "HomePhone", "OtherPhone", "Phone"),
-        street="MailingStreet",
-        zip="MailingPostalCode",
-        city="MailingCity",
-        country="MailingCountry",
-        born="Birthdate",
-    ),
-    "Lead": _Names(
-        company="Company",
-        emails=("Email",),
-        phones=("MobilePhone", "Phone"),
-        street="Street",
-        zip="PostalCode",
-        city="City",
-        country="Country",
-    ),
-}
-
-
-class PeopleQuestion:
-    """One object's people: the query for them, and how to read its rows."""
-
-    def __init__(
-        self,
-        facts: ObjectFacts,
-        more: Collection[str],
-        scope: Scope | None = None,
-        *,
-        accounts: ObjectFacts | None = None,
-    ) -> None:
-        self.name = facts.name
-        self._facts = facts
-        self._more = [name for name in more if name in facts.fields]
-        self._scope = scope
-        bookkeeping = [*_BOOKKEEPING, _CUSTOMER_KEY, *_PEOPLE[facts.name].all(), *self._scope_fields()]
-        held = [name for name in bookkeeping if name in facts.fields]
-        self._names = list(dict.fromkeys(["Id", *held, *self._more, *self._parents(accounts)]))
-
-    def text(self, since: datetime | None) -> str:
-        """Return the query: all there are, or those that changed since."""
-        where = self._only_people()
-        if since is not None:
-            where.append(f"SystemModstamp >= {_moment(since)}")
-        elif self._facts.name == "Lead" and "IsConverted" in self._facts.fields:
-            where.append("IsConverted = false")
-        text = f"SELECT {', '.join(self._names)} FROM {self._facts.name}"
-        return f"{text} WHERE {' AND '.join(where)}" if where else text
-
-    def stamps_text(self, since: datetime) -> str:
-        """Return the query for who changed since, without what they show."""
-        where = [*self._only_people(), f"SystemModstamp >= {_moment(since)}"]
-        named = f"SELECT Id, SystemModstamp, LastModifiedById FROM {self._facts.name}"
-        return f"{named} WHERE {' AND '.join(where)}"
-
-    def text_by_id(self, ids: Collection[str]) -> str:
-        """Return the query for given people."""
-        where = [*self._only_people(), f"Id IN ({_quoted(ids)})"]
-        return f"SELECT {', '.join(self._names)} FROM {self._facts.name} WHERE {' AND '.join(where)}"
-
-    def read(self, row: Mapping[str, str | None]) -> CrmPersonRow:
-        """Read one row of the answer."""
-        names = _PEOPLE[self._facts.name]
-        born, stamp = row.get(names.born) if names.born else None, row.get("SystemModstamp")
-        became, became_object = _became(self._facts.name, row)
-        return CrmPersonRow(
-            id=_id(row),
-            object=self._facts.name,
-            key=row.get(_CUSTOMER_KEY),
-            account=row.get("AccountId") or (row.get("ConvertedAccountId") if became else None),
-            converted=row.get("IsConverted") == "true",
-            became=became,
-            became_object=became_object,
-            deleted=row.get("IsDeleted") == "true",
-            wanted=self._wants(row),
-            changed_at=datetime.fromisoformat(stamp) if stamp else None,
-            changed_by=row.get("LastModifiedById"),
-            first=row.get(names.first),
-            last=row.get(names.last),
-            company=row.get(names.company) if names.company else None,
-            emails=tuple(value for name in names.emails if (value := row.get(name))),
-            phones=tuple(value for name in names.phones if (value := row.get(name))),
-            street=row.get(names.street),
-            zip=row.get(names.zip),
-            city=row.get(names.city),
-            country=row.get(names.country),
-            birth_date=date.fromisoformat(born[:10]) if born else None,
-            fields={name: value for name in self._more if (value := row.get(name)) is not None},
-        )
-
-    def _parents(self, accounts: ObjectFacts | None) -> list[str]:
-        """Return what is asked of records that these point to: only what this org has."""
-        names = []
-        if self._scope and self._scope.record_types and "RecordTypeId" in self._facts.fields:
-            names.append(_RECORD_TYPE)
-        if "ConvertedAccountId" in self._facts.fields and accounts and "IsPersonAccount" in accounts.fields:
-            names.append(_PERSON_BECOME)
-        return names
-
-    def _only_people(self) -> list[str]:
-        if "IsPersonAccount" not in self._facts.fields:
-            return []
-        return [f"IsPersonAccount = {'true' if self._facts.name == 'Account' else 'false'}"]
-
-    def _scope_fields(self) -> list[str]:
-        if self._scope is None:
-            return []
-        return [*([self._scope.mark] if self._scope.mark else []), *self._scope.where]
-
-    def _wants(self, row: Mapping[str, str | None]) -> bool:
-        """Say whether somebody may enter the till: a person's mark, or what the scope takes in."""
-        scope = self._scope
-        if scope is None or row.get("IsDeleted") == "true" or row.get("IsConverted") == "true":
-            return False
-        if scope.mark is not None and row.get(scope.mark) == "true":
-            return True
-        if not scope.record_types and not scope.where:
-            return False
-        of_type = not scope.record_types or _any_of(row.get(_RECORD_TYPE), scope.record_types)
-        return of_type and all(self._is(row, name, values) for name, values in scope.where.items())
-
-    def _is(self, row: Mapping[str, str | None], name: str, values: Collection[str]) -> bool:
-        """Say whether a field holds one of these values; of a multi-select picklist, among others."""
-        if name not in self._facts.fields:
-            return False
-        value = row.get(name)
-        if value is not None and self._facts.fields[name].type == "multipicklist":
-            return any(_any_of(one, values) for one in value.split(";"))
-        return _any_of(value, values)
-
-
-def _any_of(value: str | None, values: Collection[str]) -> bool:
-    return value is not None and value.casefold() in {one.casefold() for one in values}
-
-
-def _became(name: str, row: Mapping[str, str | None]) -> tuple[str | None, str | None]:
-    """Return the record, and its object, that somebody lives on as.
-
-    The loser of a merge names its winner, which is of the same object. A converted Lead
-    names its contact and that one's account: whoever became a person account is told as
-    the account, by which people are known there; everybody else as the contact.
-    """
-    if row.get("IsDeleted") == "true":
-        winner = row.get("MasterRecordId")
-        return winner, name if winner else None
-    if row.get("IsConverted") != "true":
-        return None, None
-    if row.get(_PERSON_BECOME) == "true":
-        return row.get("ConvertedAccountId"), "Account"
-    contact = row.get("ConvertedContactId")
-    return contact, "Contact" if contact else None
+        return [as_text(row) for page in self._client.query(text) for row in page]
 
 
 def _held_text(ask: HeldAsk, keys: Collection[str]) -> str:
     fields = ", ".join(dict.fromkeys(["Id", ask.key_field, *ask.fields]))
-    return f"SELECT {fields} FROM {ask.name} WHERE {ask.key_field} IN ({_quoted(keys)})"
-
-
-def _as_text(row: Mapping[str, object]) -> dict[str, str | None]:
-    """Make a query's row look like a bulk query's: text, or None."""
-    return {name: _text(value) for name, value in row.items()}
-
-
-def _text(value: object) -> str | None:
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
-
-
-def _str(value: object) -> str:
-    return "" if value is None else str(value)
-
-
-def _id(row: Mapping[str, str | None]) -> str:
-    return row["Id"] or ""
-
-
-def _decimal(value: object) -> Decimal:
-    return Decimal(str(value)) if value is not None else Decimal(0)
-
-
-def _moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _quoted(values: Collection[str]) -> str:
-    return ",".join("'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'" for value in values)
-
-
-def _like(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return escaped.replace("%", "\\%").replace("_", "\\_")
-
-
-def _chunks(values: Collection[str], size: int) -> Iterator[list[str]]:
-    items = list(values)
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+    return f"SELECT {fields} FROM {ask.name} WHERE {ask.key_field} IN ({quoted_list(keys)})"
