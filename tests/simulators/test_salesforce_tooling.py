@@ -1,5 +1,7 @@
 """The tooling door of the simulated org: a picklist's definition is read, and put back whole."""
 
+from urllib.parse import quote_plus
+
 import pytest
 from salesforce_org import Shop
 
@@ -60,3 +62,47 @@ def test_a_value_cannot_be_there_twice_whatever_its_case(shop):
     values.append({"valueName": "voided", "label": "voided"})
     status, answer, _ = shop.rest("PATCH", path, {"FullName": "x", "Metadata": held["Metadata"]})
     assert (400, "DUPLICATE_VALUE") == (status, answer[0]["errorCode"])
+
+
+# --- what the org does by itself -----------------------------------------------------------------
+
+
+def listed(shop, text, tooling=False):
+    path = f"{'/tooling' if tooling else ''}/query?q={quote_plus(text)}"
+    status, answer, _ = shop.rest("GET", path)
+    return status, answer
+
+
+FLOWS = "SELECT ApiName, TriggerObjectOrEventId FROM FlowDefinitionView WHERE IsActive = true"
+TRIGGERS = "SELECT Name, TableEnumOrId FROM ApexTrigger WHERE Status = 'Active'"
+RULES = "SELECT ValidationName, EntityDefinition.QualifiedApiName FROM ValidationRule WHERE Active = true"
+
+
+def test_a_custom_object_is_named_by_an_id_that_its_definition_tells():
+    shop = Shop(automations=[{"kind": "flow", "name": "Points", "object": "Sale__c"}])
+    _, answer = listed(shop, FLOWS)
+    where = "QualifiedApiName IN ('Sale__c', 'Account')"
+    _, entities = listed(shop, f"SELECT QualifiedApiName, DurableId FROM EntityDefinition WHERE {where}")
+    ids = {row["QualifiedApiName"]: row["DurableId"] for row in entities["records"]}
+    assert ids["Sale__c"] == answer["records"][0]["TriggerObjectOrEventId"]
+    assert ("Account", "01I", 15) == (ids["Account"], ids["Sale__c"][:3], len(ids["Sale__c"]))
+
+
+@pytest.mark.parametrize(
+    ("text", "tooling"), [(FLOWS, False), (TRIGGERS, True), (RULES, True)], ids=["flows", "triggers", "rules"]
+)
+def test_who_may_not_view_setup_is_told_that_there_is_no_such_thing(text, tooling):
+    status, answer = listed(Shop(view_setup=False), text, tooling)
+    assert (400, "INVALID_TYPE") == (status, answer[0]["errorCode"])
+
+
+def test_a_column_of_a_parent_comes_inside_of_it():
+    shop = Shop(automations=[{"kind": "validation", "name": "Strict", "object": "Account"}])
+    _, answer = listed(shop, RULES, tooling=True)
+    assert "Account" == answer["records"][0]["EntityDefinition"]["QualifiedApiName"]
+
+
+def test_an_unknown_column_is_refused():
+    shop = Shop(automations=[{"kind": "trigger", "name": "T", "object": "Account"}])
+    status, answer = listed(shop, "SELECT Nonsense FROM ApexTrigger", tooling=True)
+    assert (400, "INVALID_FIELD") == (status, answer[0]["errorCode"])

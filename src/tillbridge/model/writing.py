@@ -104,6 +104,18 @@ class ObjectFacts(msgspec.Struct, frozen=True, kw_only=True):
     record_types: dict[str, str] = {}  # developer name -> id, available ones only
 
 
+AutomationKind = Literal["flow", "trigger", "validation rule", "duplicate rule"]
+
+
+class Automation(msgspec.Struct, frozen=True):
+    """Something that the CRM does by itself when a row of an object comes, or may refuse the row for."""
+
+    kind: AutomationKind
+    name: str
+    object: str
+    when: str = ""  # as the CRM says it: RecordBeforeSave and the like
+
+
 class CrmOrg(msgspec.Struct, frozen=True):
     """Which org we are let into, and as whom. `id` has 18 characters."""
 

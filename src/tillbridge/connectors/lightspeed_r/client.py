@@ -41,6 +41,7 @@ from tillbridge.model.errors import (
     SyncError,
     Transient,
 )
+from tillbridge.model.quota import NoTillQuota, TillQuota
 from tillbridge.model.reading import Countable, Page, Query, SaleChild, TillAccount
 from tillbridge.model.records import Customer, Employee, Product, Register, Sale, SaleVoid, Stock, Store
 from tillbridge.model.writing import TillSlot, TillValue
@@ -103,6 +104,7 @@ class LightspeedR:
         api_url: str = API_URL,
         auth_url: str = AUTH_URL,
         limits: Limits | None = None,
+        quota: TillQuota | None = None,
     ) -> None:
         self.calls = 0
         self.calls_by_endpoint: Counter[str] = Counter()
@@ -122,6 +124,7 @@ class LightspeedR:
         self._clock = clock
         self._rng = rng
         self._limits = limits or Limits()
+        self._quota = quota or NoTillQuota()
         self._costs: dict[str, float] = {}  # what the server last charged for a request of that shape
         self._turn = threading.Condition()  # guards limits, costs and counters
         self._tokens = TokenKeeper(
@@ -483,6 +486,7 @@ class LightspeedR:
         shape = f"{request.label} {request.get('load_relations') or ''}"
         # What a write costs depends on its body, which differs each time.
         cost = self._costs.get(shape, request.cost) if request.body is None else request.cost
+        self._quota.take(cost)
         self._await_turn(cost)
         with self._turn:
             self.calls += 1
@@ -507,7 +511,11 @@ class LightspeedR:
             self.calls += answer.sent - 1
             self.calls_by_endpoint[request.label] += answer.sent - 1
             self._learn(outcome, answer, shape, cost)
+            level, size, drips = self._limits.level, self._limits.size, self._limits.drips_per_second
             self._turn.notify_all()
+        self._quota.told(cost, level, size, drips)
+        if isinstance(outcome, TooFast):
+            self._quota.refused(outcome.retry_after_seconds)
         return outcome, answer
 
     def _learn(self, outcome: protocol.Outcome, answer: HttpAnswer, shape: str, cost: float) -> None:
@@ -575,6 +583,10 @@ class LightspeedR:
             self._check_account(token)
             self._account_id = protocol.token_account(token) or self._listed_account()
         return self._account_id
+
+    def scopes(self) -> frozenset[str] | None:
+        """Return what the present token is good for, as it says itself; None when it does not say."""
+        return protocol.token_scopes(self._tokens.access_token())
 
     def _listed_account(self) -> str:
         _, answer = self._send(protocol.accounts_request())

@@ -536,13 +536,22 @@ def token_account(access_token: str) -> str | None:
     The signature is not checked: the token came from the server over TLS, and this
     only finds out early that a token belongs to somebody else's account.
     """
+    account = _claims(access_token).get("acct")
+    return str(account) if isinstance(account, str | int) and str(account).isdecimal() else None
+
+
+def token_scopes(access_token: str) -> frozenset[str] | None:
+    """Return the scopes that a token names for itself; None if it names none, as older tokens do."""
+    scopes = _claims(access_token).get("scope")
+    return frozenset(scopes.split()) if isinstance(scopes, str) and scopes.strip() else None
+
+
+def _claims(access_token: str) -> Mapping[str, Any]:
     pieces = access_token.split(".")
     if len(pieces) != 3:
-        return None
+        return {}
     padded = pieces[1] + "=" * (-len(pieces[1]) % 4)
     try:
-        claims = _loose(base64.urlsafe_b64decode(padded))
+        return _loose(base64.urlsafe_b64decode(padded))
     except (binascii.Error, ValueError):
-        return None
-    account = claims.get("acct")
-    return str(account) if isinstance(account, str | int) and str(account).isdecimal() else None
+        return {}

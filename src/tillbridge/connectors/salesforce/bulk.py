@@ -21,6 +21,9 @@ from tillbridge.model.errors import BadRequest
 from tillbridge.model.writing import BulkAck, BulkJob
 
 # A job takes 150 MB after Base64, which is about 100 MB of CSV (fact sheet, bulk limits).
+# Rows of a job are worked off in batches of so many, and batches are what the org's day is counted in.
+BATCH_ROWS = 10_000
+
 UPLOAD_BYTES_MAX = 100_000_000
 # How often the size is looked at: small enough to stop soon, large enough to cost nothing.
 _ROWS_BETWEEN_CHECKS = 2_000

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from random import Random
 from typing import IO, Any, Literal, TypeVar
@@ -21,7 +21,7 @@ from urllib.parse import quote
 import msgspec
 
 from tillbridge.connectors.http import Content, Http, HttpAnswer
-from tillbridge.connectors.salesforce import bulk, metadata, picklists, protocol, soap, wire
+from tillbridge.connectors.salesforce import automation, bulk, metadata, picklists, protocol, soap, wire
 from tillbridge.connectors.salesforce.auth import Credentials, Session, Token, TokenStore
 from tillbridge.connectors.salesforce.limits import LIMIT_HEADER, parse_limits, parse_usage
 from tillbridge.connectors.salesforce.protocol import Part, SessionExpired
@@ -39,7 +39,18 @@ from tillbridge.model.errors import (
     SyncError,
     Transient,
 )
-from tillbridge.model.writing import BulkAck, BulkJob, CrmOrg, CrmUsage, Merge, ObjectFacts, Slot
+from tillbridge.model.quota import CrmQuota, NoCrmQuota
+from tillbridge.model.writing import (
+    Automation,
+    AutomationKind,
+    BulkAck,
+    BulkJob,
+    CrmOrg,
+    CrmUsage,
+    Merge,
+    ObjectFacts,
+    Slot,
+)
 
 API_VERSION = "67.0"
 # Salesforce gives a call ten minutes; a composite of a thousand rows with automation may need some of them.
@@ -92,6 +103,7 @@ class SalesforceClient:
         retry: RetryPolicy | None = None,
         history: bool = False,
         allow_duplicates: bool = False,
+        quota: CrmQuota | None = None,
     ) -> None:
         if not re.fullmatch(r"\d{2,3}\.0", api_version):
             raise ConfigurationInvalid([("salesforce.api_version", "must look like 67.0")])
@@ -99,6 +111,7 @@ class SalesforceClient:
         self.calls = 0
         self.calls_by_endpoint: Counter[str] = Counter()
         self._http = http
+        self._quota = quota or NoCrmQuota()
         self._clock = clock or SystemClock()
         self._attempts = Attempts(retry or RetryPolicy(), self._clock, rng or Random())
         self._session = Session(
@@ -370,6 +383,7 @@ class SalesforceClient:
         with closing(bulk.scratch_file()) as file:
             count = bulk.write_csv(file, columns, rows)
             length = str(file.tell())
+            self._quota.take_batches(self.org().id, -(-count // bulk.BATCH_ROWS))
             self._request(
                 "PUT",
                 self._path("jobs", "ingest", job_id, "batches"),
@@ -504,6 +518,31 @@ class SalesforceClient:
                 headers=_JSON,
             )
 
+    def automations(self, names: Collection[str]) -> tuple[list[Automation], list[AutomationKind]]:
+        """Return what the org does by itself on these objects, and which kinds our user may not see.
+
+        Five calls.
+        """
+        entities = [row for page in self.query(automation.ENTITIES.format(names=automation.quoted(names)))
+                    for row in page]  # fmt: skip
+        known = automation.names_by_id(entities)
+        found: list[Automation] = []
+        hidden: list[AutomationKind] = []
+        for listing in automation.LISTINGS:
+            try:
+                found += automation.of_objects(listing, self._listed(listing), known)
+            except SyncError as error:
+                if not automation.is_hidden(error):
+                    raise
+                hidden.append(listing.kind)
+        return found, hidden
+
+    def _listed(self, listing: automation.Listing) -> list[Mapping[str, Any]]:
+        if not listing.tooling:
+            return [row for page in self.query(listing.text) for row in page]
+        answer = self._definitions(listing.text)
+        return picklists.records(answer)
+
     def _definitions(self, text: str) -> Any:
         return self._json("GET", picklists.query_path(self.api_version, text), "picklist")
 
@@ -601,7 +640,7 @@ class SalesforceClient:
         def ask(token: Token) -> tuple[HttpAnswer, None]:
             file.seek(0)
             file.truncate()
-            self._count(endpoint)
+            self._count(token, endpoint)
             headers = self._headers(token, {"Accept": "text/csv"})
             with self._http.stream(
                 "GET", token.org.instance_url + path, headers=headers, timeout_total=TRANSFER_SECONDS_MAX
@@ -621,11 +660,11 @@ class SalesforceClient:
         """Ask with the session at hand; if it is refused, log in again and ask once more, never thrice."""
         token = self._session.token()
         try:
-            return self._attempts.run(lambda: _good(ask(token)), replayable=replayable)
+            return self._attempts.run(lambda: self._good(ask(token)), replayable=replayable)
         except SessionExpired:
             renewed = self._session.token(refused=token)
         try:
-            return self._attempts.run(lambda: _good(ask(renewed)), replayable=replayable)
+            return self._attempts.run(lambda: self._good(ask(renewed)), replayable=replayable)
         except SessionExpired:
             raise CredentialsRefused(
                 "Salesforce refuses a session that it has just opened: check the app's session policies, "
@@ -645,7 +684,7 @@ class SalesforceClient:
     ) -> HttpAnswer:
         if len(path) + len(token.access) > protocol.URL_AND_TOKEN_BYTES_MAX:
             raise ValueError("the address and the access token together are longer than Salesforce takes")
-        self._count(endpoint)
+        self._count(token, endpoint)
         answer = self._http.request(
             method,
             token.org.instance_url + path,
@@ -665,7 +704,18 @@ class SalesforceClient:
             **extra,
         }
 
-    def _count(self, endpoint: str) -> None:
+    def _good(self, result: tuple[HttpAnswer, Answer]) -> tuple[HttpAnswer, Answer]:
+        """Pass a success on and raise anything else; of a quota that is used up everybody hears."""
+        if result[0].status >= 300:
+            error = protocol.failure(result[0])
+            if isinstance(error, LimitReached) and error.quota == protocol.DAY_QUOTA:
+                self._quota.refused(error.resume_after_seconds)
+            raise error
+        return result
+
+    def _count(self, token: Token, endpoint: str) -> None:
+        """Ask whether a call may go, and count it."""
+        self._quota.take(token.org.id)
         with self._lock:
             self.calls += 1
             self.calls_by_endpoint[endpoint] += 1
@@ -675,13 +725,7 @@ class SalesforceClient:
         found = parse_usage(headers.get(LIMIT_HEADER))
         if found is not None:
             self._usage = found
-
-
-def _good(result: tuple[HttpAnswer, Answer]) -> tuple[HttpAnswer, Answer]:
-    """Pass a success on and raise anything else."""
-    if result[0].status >= 300:
-        raise protocol.failure(result[0])
-    return result
+            self._quota.told(found.used, found.allowed)
 
 
 def _unwritten(part: Part, error: SyncError) -> list[Ack]:

@@ -66,7 +66,7 @@ def field_query(object_name: str, field: str) -> str:
 
 def field_id(answer: Any) -> str | None:
     """Return the id of a custom field's definition; None when the org does not show it."""
-    found = _records(answer)
+    found = records(answer)
     durable = str(found[0].get("DurableId") or "") if found else ""
     own = durable.rpartition(".")[2]
     return own if own.startswith("00N") else None
@@ -79,7 +79,7 @@ def value_set_query(name: str) -> str:
 
 def value_set_id(answer: Any) -> str | None:
     """Return the id of a global value set; None when the org does not show it."""
-    found = _records(answer)
+    found = records(answer)
     return str(found[0]["Id"]) if found and found[0].get("Id") else None
 
 
@@ -129,7 +129,8 @@ def refused(error: SyncError, object_name: str, field: str, values: Collection[s
     return error
 
 
-def _records(answer: Any) -> list[Mapping[str, Any]]:
+def records(answer: Any) -> list[Mapping[str, Any]]:
+    """Return the rows of a query of definitions. Raises ProtocolError when there are none to be read."""
     records = answer.get("records") if isinstance(answer, Mapping) else None
     if not isinstance(records, list):
         raise unreadable("a query of definitions")

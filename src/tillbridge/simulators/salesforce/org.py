@@ -41,6 +41,9 @@ SWITCHES: dict[str, Any] = {
     "invalid_locator_status": 404,  # 404 or 400 (§2.4)
     "customize_application": True,  # whether administrators' profiles hold it, as Setup and tooling need
     "tooling_denies": "403",  # or "invalid_type": what the tooling API says to whom it is not open
+    "automations": [],  # what the org does by itself: {"kind": "flow", "name": …, "object": …}
+    "view_setup": True,  # whether our user may list them
+    "trigger_objects": "name",  # or "id": how a trigger names a custom object
     "api_disabled": False,
     "concurrent_limit": False,
     "limit_info_extra": "",  # e.g. "api-bursts=1/750" (§2.1)

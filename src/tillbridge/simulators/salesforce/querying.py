@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from tillbridge.simulators.salesforce import soql
+from tillbridge.simulators.salesforce import automation, soql
 from tillbridge.simulators.salesforce.org import Org
 from tillbridge.simulators.salesforce.values import Refused
 from tillbridge.simulators.salesforce.wire import Context, Reply
@@ -32,6 +32,8 @@ def query(context: Context, text: str | None, *, all_rows: bool) -> Reply:
     """Answer GET /query and /queryAll."""
     if not text:
         raise Refused("MALFORMED_QUERY", "SOQL query must be specified in the q parameter.")
+    if (listed := automation.query(context, text, tooling=False)) is not None:
+        return listed
     result = soql.run(context.org, context.user, text, all_rows=all_rows, version=context.version)
     if result.counted:
         return Reply(200, {"totalSize": result.total, "done": True, "records": []})

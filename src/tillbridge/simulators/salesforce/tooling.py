@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from tillbridge.simulators.salesforce import automation
 from tillbridge.simulators.salesforce.org import Org
 from tillbridge.simulators.salesforce.schema import Field, SObject, User
 from tillbridge.simulators.salesforce.values import Refused
@@ -33,7 +34,8 @@ def handle(context: Context, method: str, parts: list[str], query: dict[str, str
     """Answer what lies below /tooling."""
     match parts:
         case ["query"]:
-            return _query(context, query.get("q", ""))
+            listed = automation.query(context, query.get("q", ""), tooling=True)
+            return listed if listed is not None else _query(context, query.get("q", ""))
         case ["sobjects", ("CustomField" | "GlobalValueSet") as kind, record_id]:
             if method not in {"GET", "PATCH"}:
                 return not_allowed(method, "GET,PATCH")
