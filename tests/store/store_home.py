@@ -2,8 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
+import sqlalchemy as sa
+
 from tillbridge.secrets import open_vault
-from tillbridge.store.database import FILE_NAME, open_database
+from tillbridge.store import schema
+from tillbridge.store.database import Place, open_database
 from tillbridge.store.journal import Journal
 from tillbridge.store.people import People
 from tillbridge.store.spool import Spool
@@ -29,22 +32,33 @@ class StoppedClock:
 class Home:
     """`again` opens the same home anew, as the next process does."""
 
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, place):
+        self.place = place if isinstance(place, Place) else Place(place)
+        self.path = self.place.home
         self.clock = StoppedClock()
-        self.engine = open_database(path)
-        self.state = State(self.engine, self.clock, path / FILE_NAME)
-        self.vault = open_vault(path, {})
+        self.engine = open_database(self.place)
+        self.state = State(self.engine, self.clock, self.place)
+        self.vault = open_vault(self.path, {})
         self.journal = Journal(self.state, self.vault)
         self.people = People(self.state, self.vault)
         self.spool = Spool(self.state, self.vault)
 
     def close(self):
-        self.engine.dispose()
+        if self.engine is not None:
+            self.state.close()
+            self.engine = None
 
     def again(self):
         self.close()
-        return Home(self.path)
+        return Home(self.place)
+
+    def content(self):
+        """Return all that the state holds as bytes, as a reader without the key sees it."""
+        with self.state.begin() as c:
+            rows = [row for table in schema.metadata.sorted_tables for row in c.execute(sa.select(table))]
+        values = [value for row in rows for value in row if value is not None]
+        held = b"\n".join(value if isinstance(value, bytes) else str(value).encode() for value in values)
+        return held + b"".join(file.read_bytes() for file in self.path.glob("tillbridge.sqlite*"))
 
     def settle(self, *standings):
         with self.state.begin() as c:

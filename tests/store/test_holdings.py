@@ -46,13 +46,11 @@ def test_a_reason_in_plain_words_and_a_file_are_found(tmp_path):
     ] == [(hit.where, hit.what) for hit in found.hits]
 
 
-def test_a_payload_of_another_key_is_counted_and_not_passed_over(tmp_path):
-    home = Home(tmp_path)
+def test_a_payload_of_another_key_is_counted_and_not_passed_over(home):
     with home.state.begin() as c:
         values = {"till_id": "1", "outcome": "linked", "detail": b"x" * 40, "made_at": NOON.timestamp()}
         c.execute(sa.insert(schema.verdict).values(values))
-    found = Holdings(home.state, home.vault, tmp_path).search(ANNA)
-    home.close()
+    found = Holdings(home.state, home.vault, home.path).search(ANNA)
 
     assert ["verdict 1"] == found.unreadable
 

@@ -129,8 +129,7 @@ def test_what_was_sent_and_what_a_person_set_are_sealed_and_come_back(home, jour
         journal.edit_of(problem).fields,
     )
     assert {("sale", "7"): Edit({"LastName": "Verelaer", "Title": None})} == journal.decided().edits
-    home.engine.dispose()
-    kept = b"".join(path.read_bytes() for path in home.path.glob("tillbridge.sqlite*"))
+    kept = home.content()
     assert (False, False) == (b"Perelaer" in kept, b"Verelaer" in kept)
 
 

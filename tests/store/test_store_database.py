@@ -2,9 +2,11 @@
 
 import os
 import stat
+from contextlib import contextmanager
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -19,11 +21,78 @@ from tillbridge.store.database import FILE_NAME, HEAD, open_database
 from tillbridge.store.people import Verdict
 
 
+def plain_engine(place):
+    """Open a state as an administrator does: without anything of ours."""
+    if place.url is None:
+        return sa.create_engine(f"sqlite:///{place.file}")
+    return sa.create_engine(place.url, connect_args={"options": f'-csearch_path="{place.schema}"'})
+
+
+@contextmanager
+def looked_into(place):
+    engine = plain_engine(place)
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
 def test_the_migrations_make_exactly_the_tables_of_the_schema(home):
-    with home.engine.connect() as connection:
+    with looked_into(home.place) as connection:
         differences = compare_metadata(MigrationContext.configure(connection), schema.metadata)
 
     assert [] == differences
+
+
+def upgraded(place, revision):
+    """Make a state as an older version left it."""
+    config = Config()
+    config.set_main_option("script_location", str(database.Path(database.__file__).parent / "migrations"))
+    engine = plain_engine(place)
+    with engine.begin() as connection:
+        if place.url is not None:
+            connection.execute(sa.schema.CreateSchema(place.schema))
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        connection.execute(
+            sa.text(
+                "INSERT INTO record (kind, till_id, crm_id, state, digest, history, moved_at)"
+                " VALUES ('sale', '7', 'a0X7', 'settled', :digest, :yes, 1.5)"
+            ),
+            {"digest": b"d" * 16, "yes": True},
+        )
+        connection.execute(
+            sa.text(
+                "INSERT INTO problem (kind, till_id, object, cause, code, message, fields, state, attempts,"
+                " first_at, last_at) VALUES ('sale', '8', 'Sale', 'c', 'C', 'm', '', :state, 1, 1.0, 2.0)"
+            ),
+            {"state": "open" if revision == "0001" else "retrying"},
+        )
+    engine.dispose()
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
+def test_a_state_of_an_older_version_is_brought_up_to_date_and_keeps_what_it_knows(place, revision):
+    upgraded(place, revision)
+    home = Home(place)
+    known, problems = home.known("sale", "7"), home.journal.open_problems()
+    with looked_into(place) as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), schema.metadata)
+    home.close()
+
+    assert ("a0X7", b"d" * 16, True) == (known.crm_id, known.digest, known.history)
+    assert [("8", "retrying")] == [(each.till_id, each.state) for each in problems]
+    assert [] == differences
+
+
+def test_an_upgrade_that_fails_changes_nothing(schema_home):
+    """What PostgreSQL can and SQLite cannot: the whole upgrade is one transaction."""
+    with schema_home.state.begin() as c:
+        c.execute(sa.text("UPDATE alembic_version SET version_num = '0003'"))  # Its tables are there already.
+    with pytest.raises(sa.exc.ProgrammingError, match="already exists"):
+        open_database(schema_home.place)
+
+    with looked_into(schema_home.place) as connection:
+        assert "0003" == MigrationContext.configure(connection).get_current_revision()
 
 
 def test_head_names_the_newest_migration(home):
@@ -31,12 +100,12 @@ def test_head_names_the_newest_migration(home):
     config.set_main_option("script_location", str(database.Path(database.__file__).parent / "migrations"))
 
     assert [HEAD] == ScriptDirectory.from_config(config).get_heads()
-    with home.engine.connect() as connection:
+    with looked_into(home.place) as connection:
         assert HEAD == MigrationContext.configure(connection).get_current_revision()
 
 
-def test_what_is_written_survives_a_power_cut_and_readers_do_not_wait(home):
-    with home.engine.connect() as connection:
+def test_what_is_written_survives_a_power_cut_and_readers_do_not_wait(file_home):
+    with file_home.engine.connect() as connection:
         pragmas = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "synchronous")
@@ -50,7 +119,7 @@ def test_a_state_of_a_newer_version_halts(home):
         c.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     home.close()
     with pytest.raises(Halted, match="newer Tillbridge"):
-        open_database(home.path)
+        open_database(home.place)
 
 
 def test_a_file_that_is_no_state_is_said_so(tmp_path):
@@ -79,10 +148,10 @@ def test_a_new_state_is_readable_by_its_owner_alone_whatever_the_mask(tmp_path, 
     assert {FILE_NAME: 0o600, f"{FILE_NAME}-wal": 0o600, f"{FILE_NAME}-shm": 0o600} == modes
 
 
-def test_a_state_that_is_there_keeps_the_mode_that_its_owner_gave_it(home):
-    file = home.path / FILE_NAME
+def test_a_state_that_is_there_keeps_the_mode_that_its_owner_gave_it(file_home):
+    file = file_home.path / FILE_NAME
     file.chmod(0o640)
-    home.again().close()
+    file_home.again().close()
 
     assert 0o640 == stat.S_IMODE(file.stat().st_mode)
 
@@ -105,8 +174,9 @@ def test_a_key_that_others_may_read_is_refused(tmp_path):
         open_vault(tmp_path, {})
 
 
-def test_a_key_that_is_missing_is_never_replaced_by_another_one(home):
+def test_a_key_that_is_missing_is_never_replaced_by_another_one(file_home):
     """A new key would open nothing of what is there, and hide that the old one is what is needed."""
+    home = file_home
     with home.state.begin() as c:
         home.people.decide(c, [Verdict("1", "review", None, {"candidates": []}, 0.0)])
     key = home.path / KEY_FILE
@@ -158,7 +228,7 @@ def test_blinded_keys_meet_and_tell_nothing():
     assert b"anna" not in vault.blind("e:anna@prins.example")
 
 
-def test_nothing_in_the_file_names_a_person(home):
+def test_nothing_in_the_database_names_a_person(home):
     anna = CrmPersonRow(
         id="001", object="Account", first="Anna", last="Prinsheim", emails=("anna@prins.example",)
     )
@@ -168,12 +238,10 @@ def test_nothing_in_the_file_names_a_person(home):
             c, [Verdict("1", "review", None, {"candidates": [{"name": "Anna Prinsheim"}]}, 0.0)]
         )
         home.people.cast(c, {("1", "till"): {"LastName": "Prinsheim"}})
-    path = home.path
-    home.close()
-    content = b"".join(file.read_bytes() for file in path.iterdir() if file.name.startswith(FILE_NAME))
+    content = home.content()
 
     assert [] == [word for word in (b"Prinsheim", b"anna@prins.example") if word in content]
-    opened = Home(path)
+    opened = home.again()
     assert "Anna" == opened.people.find({"x": ["e:anna@prins.example"]})["x"][0].first
     opened.close()
 

@@ -87,12 +87,10 @@ def test_a_token_is_there_for_the_next_process(home):
     opened.close()
 
 
-def test_a_token_is_not_readable_in_the_file(home):
+def test_a_token_is_not_readable_in_the_database(home):
     drawer(home).save(b"a-very-secret-token")
-    path = home.path
-    home.close()
 
-    assert b"a-very-secret-token" not in b"".join(file.read_bytes() for file in path.iterdir())
+    assert b"a-very-secret-token" not in home.content()
 
 
 def test_each_configured_login_has_a_drawer_of_its_own_that_does_not_name_it():

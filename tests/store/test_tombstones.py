@@ -47,7 +47,7 @@ def test_a_person_is_known_by_ids_mail_and_phone_and_by_nothing_else(home):
 
 def test_nobody_can_read_a_person_out_of_their_tombstones(home):
     laid(home)
-    held = b"".join(path.read_bytes() for path in home.path.iterdir())
+    held = home.content() + b"".join(path.read_bytes() for path in home.path.iterdir())
 
     assert b"anna@prins" not in held
     assert b"5185550147" not in held

@@ -8,16 +8,19 @@ and found by blinded keys only.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from tillbridge.secrets import Vault
 from tillbridge.store import schema
+from tillbridge.store.lists import among, parts
+from tillbridge.store.news import note
+from tillbridge.store.sealing import open_document, seal_document
 from tillbridge.store.state import State
+from tillbridge.store.writing import add_many, insert, write_many
 from tillbridge.sync.match import Person
 
 _arrival = schema.arrival
@@ -25,30 +28,18 @@ _intent = schema.intent
 _person = schema.till_person
 _key = schema.till_person_key
 _record = schema.record
-_PART = 500
 
 WAITING = "waiting"  # wanted, and not looked at yet
 OPEN, DONE, DROPPED = "open", "done", "dropped"
 
 
-# Written by the hundred thousand on a first load, so as text with places.
-_TAKE_IN = "INSERT OR REPLACE INTO till_person (till_id, fields) VALUES (?, ?)"
-_ADD_KEYS = "INSERT OR IGNORE INTO till_person_key (key, till_id) VALUES (?, ?)"
+_TAKE_IN = write_many(_person)
+_ADD_KEYS = add_many(_key)
 _person_decoder = msgspec.json.Decoder(Person)
 
 
-def _among(column: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-    """Say that a column is one of the ids bound as `ids`, which is JSON."""
-    each = sa.func.json_each(sa.bindparam("ids")).table_valued("value")
-    return column.in_(sa.select(each.c.value))
-
-
-def _listed(ids: Collection[str]) -> str:
-    return msgspec.json.encode(list(ids)).decode()
-
-
-_DROP_PEOPLE = sa.delete(_person).where(_among(_person.c.till_id))
-_DROP_KEYS = sa.delete(_key).where(_among(_key.c.till_id))
+_DROP_PEOPLE = sa.delete(_person).where(among(_person.c.till_id))
+_DROP_KEYS = sa.delete(_key).where(among(_key.c.till_id))
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +80,7 @@ class Arrivals:
                 "crm_id": crm_id,
                 "object": object_name,
                 "state": WAITING,
-                "detail": self._seal({}, f"arrival {crm_id}"),
+                "detail": seal_document(self._vault, {}, f"arrival {crm_id}"),
                 "moved_at": self._state.now(),
                 "run": self._state.run_id,
             }
@@ -106,7 +97,7 @@ class Arrivals:
             "object": arrival.object,
             "state": arrival.state,
             "reason": arrival.reason,
-            "detail": self._seal(arrival.detail, f"arrival {arrival.crm_id}"),
+            "detail": seal_document(self._vault, arrival.detail, f"arrival {arrival.crm_id}"),
             "moved_at": self._state.now(),
             "run": self._state.run_id,
         }
@@ -129,7 +120,7 @@ class Arrivals:
         """Return where these people stand."""
         found: dict[str, Arrival] = {}
         with self._state.begin() as c:
-            for part in _parts(crm_ids):
+            for part in parts(crm_ids):
                 for row in c.execute(sa.select(_arrival).where(_arrival.c.crm_id.in_(part))):
                     found[row.crm_id] = self._read(row)
         return found
@@ -140,7 +131,7 @@ class Arrivals:
             object=row.object,
             state=row.state,
             reason=row.reason,
-            detail=self._open(row.detail, f"arrival {row.crm_id}"),
+            detail=open_document(self._vault, row.detail, f"arrival {row.crm_id}"),
             moved_at=row.moved_at,
         )
 
@@ -161,7 +152,7 @@ class Arrivals:
                 crm_id=crm_id,
                 object=object_name,
                 state=OPEN,
-                body=self._seal(body, f"intent {crm_id}"),
+                body=seal_document(self._vault, body, f"intent {crm_id}"),
                 made_at=self._state.now(),
                 run=self._state.run_id,
             )
@@ -183,7 +174,7 @@ class Arrivals:
             rows = c.execute(sa.select(_intent).where(_intent.c.state == OPEN).order_by(_intent.c.id)).all()
         found = []
         for row in rows:
-            body = self._open(row.body, f"intent {row.crm_id}")
+            body = open_document(self._vault, row.body, f"intent {row.crm_id}")
             found.append(
                 Intent(
                     id=row.id,
@@ -210,20 +201,22 @@ class Arrivals:
         if not newest:
             return
         rows = [
-            (i, self._vault.seal(msgspec.json.encode(person), f"till person {i}"))
+            {"till_id": i, "fields": self._vault.seal(msgspec.json.encode(person), f"till person {i}")}
             for i, (person, _) in newest.items()
         ]
-        keyed = [(self._vault.blind(k), i) for i, (_, keys) in newest.items() for k in keys]
-        connection.exec_driver_sql(_TAKE_IN, rows)
-        connection.execute(_DROP_KEYS, {"ids": _listed(newest)})
+        keyed = [{"key": self._vault.blind(k), "till_id": i} for i, (_, keys) in newest.items() for k in keys]
+        _TAKE_IN.run(connection, rows)
+        note(connection, "till", newest, self._state.now())
+        connection.execute(_DROP_KEYS, {"ids": list(newest)})
         if keyed:
-            connection.exec_driver_sql(_ADD_KEYS, keyed)
+            _ADD_KEYS.run(connection, keyed)
 
     def forget(self, connection: sa.Connection, till_ids: Collection[str]) -> None:
         """Take customers out of the index: nobody of the CRM is to be found in them any more."""
         if till_ids:
-            connection.execute(_DROP_PEOPLE, {"ids": _listed(till_ids)})
-            connection.execute(_DROP_KEYS, {"ids": _listed(till_ids)})
+            connection.execute(_DROP_PEOPLE, {"ids": list(till_ids)})
+            note(connection, "till", till_ids, self._state.now())
+            connection.execute(_DROP_KEYS, {"ids": list(till_ids)})
 
     def everybody(self, size: int) -> Iterator[list[Person]]:
         """Return all the till's people, the oldest id first, so many at a time."""
@@ -238,12 +231,24 @@ class Arrivals:
             yield people
             last = (len(people[-1].id), people[-1].id)
 
+    def each_person(self, size: int) -> Iterator[list[Person]]:
+        """Return all the till's people in no order that means anything, so many at a time: the fast way."""
+        last = ""
+        while True:
+            statement = sa.select(_person).where(_person.c.till_id > last)
+            with self._state.begin() as c:
+                rows = c.execute(statement.order_by(_person.c.till_id).limit(size)).all()
+            if not rows:
+                return
+            yield [self._read_person(row) for row in rows]
+            last = rows[-1].till_id
+
     def sharing(self, keys: Collection[str]) -> dict[str, list[Person]]:
         """Return the till's people who hold each of these keys."""
         plain = {self._vault.blind(k): k for k in keys}
         held: dict[str, list[str]] = {}
         with self._state.begin() as c:
-            for part in _parts(plain):
+            for part in parts(plain):
                 for key, till_id in c.execute(
                     sa.select(_key.c.key, _key.c.till_id).where(_key.c.key.in_(part))
                 ):
@@ -261,7 +266,7 @@ class Arrivals:
         blinded = [self._vault.blind(k) for k in keys]
         ids: set[str] = set()
         with self._state.begin() as c:
-            for part in _parts(blinded):
+            for part in parts(blinded):
                 ids.update(c.execute(sa.select(_key.c.till_id).where(_key.c.key.in_(part))).scalars())
         return [person for _, person in sorted(self.people(ids).items())]
 
@@ -269,22 +274,10 @@ class Arrivals:
         """Return what the till last showed of these people, as matching looks at it."""
         found: dict[str, Person] = {}
         with self._state.begin() as c:
-            for part in _parts(till_ids):
+            for part in parts(till_ids):
                 for row in c.execute(sa.select(_person).where(_person.c.till_id.in_(part))):
                     found[row.till_id] = self._read_person(row)
         return found
 
     def _read_person(self, row: Any) -> Person:
         return _person_decoder.decode(self._vault.open(row.fields, f"till person {row.till_id}"))
-
-    def _seal(self, value: Mapping[str, Any], place: str) -> bytes:
-        return self._vault.seal(msgspec.json.encode(value), place)
-
-    def _open(self, blob: bytes, place: str) -> dict[str, Any]:
-        opened: dict[str, Any] = msgspec.json.decode(self._vault.open(blob, place))
-        return opened
-
-
-def _parts(ids: Collection[Any]) -> Iterable[Sequence[Any]]:
-    items = list(ids)
-    return (items[start : start + _PART] for start in range(0, len(items), _PART))

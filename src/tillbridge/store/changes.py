@@ -8,7 +8,6 @@ people, so all of it is sealed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Literal
 
@@ -17,6 +16,8 @@ import sqlalchemy as sa
 
 from tillbridge.secrets import Vault
 from tillbridge.store import schema
+from tillbridge.store.lists import among
+from tillbridge.store.sealing import open_document, seal_document
 from tillbridge.store.state import State
 
 _change = schema.change
@@ -63,11 +64,6 @@ class Contested(msgspec.Struct, frozen=True, kw_only=True):
     noticed_at: float = 0.0
 
 
-def _among(column: sa.ColumnElement[Any], values: Collection[Any]) -> sa.ColumnElement[bool]:
-    each = sa.func.json_each(json.dumps(list(values))).table_valued("value")
-    return column.in_(sa.select(each.c.value))
-
-
 class Changes:
     """Changes and conflicts of one connection."""
 
@@ -90,8 +86,10 @@ class Changes:
                 "field": each.field,
                 "side": each.side,
                 "why": each.why,
-                "values": self._seal(
-                    {"before": each.before, "after": each.after}, f"change {each.till_id} {each.field}"
+                "values": seal_document(
+                    self._vault,
+                    {"before": each.before, "after": each.after},
+                    f"change {each.till_id} {each.field}",
                 ),
             }
             for each in changes
@@ -101,7 +99,7 @@ class Changes:
 
     def of(self, till_ids: Collection[str]) -> list[Change]:
         """Return what was ever changed in these customers, oldest first."""
-        return self._select(_among(_change.c.till_id, till_ids))
+        return self._select(among(_change.c.till_id, till_ids))
 
     def of_run(self, run: int) -> list[Change]:
         """Return what one run changed, in the order in which it did."""
@@ -121,7 +119,7 @@ class Changes:
     def undone(self, connection: sa.Connection, ids: Collection[int]) -> None:
         """Mark changes that this run has taken back."""
         connection.execute(
-            sa.update(_change).where(_among(_change.c.id, ids)).values(undone_by=self._state.run_id)
+            sa.update(_change).where(among(_change.c.id, ids)).values(undone_by=self._state.run_id)
         )
 
     def _select(self, where: sa.ColumnElement[bool]) -> list[Change]:
@@ -132,7 +130,7 @@ class Changes:
             ]
 
     def _read_change(self, row: Any) -> Change:
-        values = self._open(row.values, f"change {row.till_id} {row.field}")
+        values = open_document(self._vault, row.values, f"change {row.till_id} {row.field}")
         return Change(
             id=row.id,
             run=row.run,
@@ -153,7 +151,7 @@ class Changes:
     def contested(self, till_ids: Collection[str]) -> dict[str, dict[str, Contested]]:
         """Return the conflicts of these customers that count: open ones and decided ones, by field."""
         found: dict[str, dict[str, Contested]] = {}
-        where = sa.and_(_conflict.c.state.in_((OPEN, DECIDED)), _among(_conflict.c.till_id, till_ids))
+        where = sa.and_(_conflict.c.state.in_((OPEN, DECIDED)), among(_conflict.c.till_id, till_ids))
         for each in self._conflicts(where):
             found.setdefault(each.till_id, {})[each.field] = each
         return found
@@ -174,7 +172,9 @@ class Changes:
                 _conflict.c.field == each.field,
                 _conflict.c.state.in_((OPEN, DECIDED)),
             )
-            sealed = self._seal({"till": each.till, "crm": each.crm}, f"conflict {each.till_id} {each.field}")
+            sealed = seal_document(
+                self._vault, {"till": each.till, "crm": each.crm}, f"conflict {each.till_id} {each.field}"
+            )
             anew = {"state": OPEN, "winner": None, "decided_by": None, "decided_at": None, "values": sealed}
             done = connection.execute(sa.update(_conflict).where(*where).values(anew))
             if not done.rowcount:
@@ -204,7 +204,7 @@ class Changes:
             .where(
                 _conflict.c.till_id == till_id,
                 _conflict.c.state.in_((OPEN, DECIDED)),
-                _among(_conflict.c.field, fields),
+                among(_conflict.c.field, fields),
             )
             .values(state=OUTLIVED)
         )
@@ -215,7 +215,7 @@ class Changes:
             return [self._read_conflict(row) for row in c.execute(statement)]
 
     def _read_conflict(self, row: Any) -> Contested:
-        values = self._open(row.values, f"conflict {row.till_id} {row.field}")
+        values = open_document(self._vault, row.values, f"conflict {row.till_id} {row.field}")
         return Contested(
             id=row.id,
             till_id=row.till_id,
@@ -228,10 +228,3 @@ class Changes:
             decided_by=row.decided_by,
             noticed_at=row.noticed_at,
         )
-
-    def _seal(self, value: dict[str, str | None], place: str) -> bytes:
-        return self._vault.seal(msgspec.json.encode(value), place)
-
-    def _open(self, blob: bytes, place: str) -> dict[str, str | None]:
-        opened: dict[str, str | None] = msgspec.json.decode(self._vault.open(blob, place))
-        return opened

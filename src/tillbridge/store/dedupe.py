@@ -11,16 +11,16 @@ from itertools import combinations
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from tillbridge.secrets import Vault
 from tillbridge.store import schema
+from tillbridge.store.lists import parts
 from tillbridge.store.state import State
+from tillbridge.store.writing import insert
 from tillbridge.sync.decisions import ClusterState, Kept
 
 _cluster = schema.dedupe_cluster
 _member = schema.dedupe_member
-_PART = 500
 
 
 class Clusters:
@@ -86,9 +86,7 @@ class Clusters:
 
     def drop(self, connection: sa.Connection, ids: Collection[str]) -> None:
         """Forget clusters."""
-        listed = list(ids)
-        for start in range(0, len(listed), _PART):
-            part = listed[start : start + _PART]
+        for part in parts(ids):
             connection.execute(sa.delete(_cluster).where(_cluster.c.id.in_(part)))
             connection.execute(sa.delete(_member).where(_member.c.cluster.in_(part)))
 
@@ -99,8 +97,7 @@ class Clusters:
         """
         refs = [*(f"till {i}" for i in till_ids), *(f"crm {i}" for i in crm_ids)]
         found: set[str] = set()
-        for start in range(0, len(refs), _PART):
-            part = refs[start : start + _PART]
+        for part in parts(refs):
             found.update(
                 connection.execute(sa.select(_member.c.cluster).where(_member.c.member.in_(part))).scalars()
             )

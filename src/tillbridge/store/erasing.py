@@ -11,7 +11,6 @@ pages of sales are opened, changed and sealed again.
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -23,8 +22,11 @@ import sqlalchemy as sa
 from tillbridge.model.records import Sale
 from tillbridge.secrets import Vault
 from tillbridge.store import schema
+from tillbridge.store.database import overwrite_deleted
 from tillbridge.store.dedupe import Clusters
 from tillbridge.store.journal import RESOLVED
+from tillbridge.store.lists import among
+from tillbridge.store.news import note
 from tillbridge.store.raw import Raw
 from tillbridge.store.sought import Sought
 from tillbridge.store.state import State
@@ -94,7 +96,7 @@ class Eraser:
         """Clear all tables; return how many rows of each went or changed. `keep_links`: the record stays."""
         self._clear_pages()
         with self._state.begin() as c:
-            c.exec_driver_sql("PRAGMA secure_delete=ON")
+            overwrite_deleted(c)
             self._clear_own(c)
             self._clear_verdicts(c)
             self._clear_problems(c)
@@ -112,6 +114,8 @@ class Eraser:
         for name in by_crm:
             self._delete(connection, name, "crm_id", self._crm_ids)
         self._delete(connection, "intent", "till_id", self._till_ids)
+        note(connection, "till", self._till_ids, self._state.now())
+        note(connection, "crm", self._crm_ids, self._state.now())
         self.counts["dedupe_cluster"] += Clusters(self._state, self._vault).erase(
             connection, self._till_ids, self._crm_ids
         )
@@ -312,9 +316,3 @@ def holds_any(state: State, till_ids: Collection[str], crm_ids: Collection[str])
         kept = sa.select(_raw.c.till_id).where(_raw.c.kind == "customer", among(_raw.c.till_id, till_ids))
         found.update(c.execute(kept).scalars())
     return found
-
-
-def among(column: sa.ColumnElement[Any], values: Collection[Any]) -> sa.ColumnElement[bool]:
-    """Say that a column is one of these: one statement, however many they are."""
-    each = sa.func.json_each(json.dumps(list(values))).table_valued("value")
-    return column.in_(sa.select(each.c.value))

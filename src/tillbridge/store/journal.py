@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from tillbridge.secrets import Vault
 from tillbridge.store import schema
+from tillbridge.store.lists import among
 from tillbridge.store.state import State
 from tillbridge.sync.remedies import Decided, Edit, Remedy
 
@@ -107,12 +108,6 @@ _SHARED = ("customer", "account")
 
 # The wait before the next attempt varies by so much of itself: nobody needs all of us at one moment.
 _JITTER = 0.1
-
-
-def _among(column: sa.ColumnElement[Any], values: Collection[Any]) -> sa.ColumnElement[bool]:
-    """Say that a column is one of these: one statement, however many they are."""
-    each = sa.func.json_each(json.dumps(list(values))).table_valued("value")
-    return column.in_(sa.select(each.c.value))
 
 
 class Journal:
@@ -224,7 +219,7 @@ class Journal:
         for kind, ids in by_kind.items():
             done = connection.execute(
                 sa.update(_problem)
-                .where(_problem.c.kind == kind, _problem.c.state != RESOLVED, _among(_problem.c.till_id, ids))
+                .where(_problem.c.kind == kind, _problem.c.state != RESOLVED, among(_problem.c.till_id, ids))
                 .values(state=RESOLVED, last_at=self._state.now(), next_at=None)
             )
             if done.rowcount:
@@ -245,7 +240,7 @@ class Journal:
         connection.execute(
             sa.update(_problem)
             .where(
-                _among(_problem.c.id, ids),
+                among(_problem.c.id, ids),
                 _problem.c.state == RETRYING,
                 _problem.c.next_at <= self._state.now(),
             )
@@ -269,6 +264,12 @@ class Journal:
             found = c.execute(sa.select(sa.func.count()).where(_problem.c.state.in_(OPEN))).scalar()
         return found or 0
 
+    def count_by_cause(self) -> dict[str, int]:
+        """Count the open problems of each cause."""
+        statement = sa.select(_problem.c.cause, sa.func.count()).where(_problem.c.state.in_(OPEN))
+        with self._state.begin() as c:
+            return {row[0]: row[1] for row in c.execute(statement.group_by(_problem.c.cause))}
+
     def problems(
         self, *, cause: str | None = None, states: Collection[str] = OPEN, limit: int = 1_000_000
     ) -> list[Problem]:
@@ -280,7 +281,7 @@ class Journal:
 
     def problems_by_id(self, ids: Collection[int]) -> dict[int, Problem]:
         """Return these problems; unknown ids are absent."""
-        found = self._select([_among(_problem.c.id, ids)], [_problem.c.id], len(ids))
+        found = self._select([among(_problem.c.id, ids)], [_problem.c.id], len(ids))
         return {problem.id: problem for problem in found}
 
     def problems_of(self, kind: str, till_id: str) -> list[Problem]:
@@ -354,7 +355,7 @@ class Journal:
 
     def set_by_hand(self, kind: str, ids: Collection[str]) -> dict[str, dict[str, str | None]]:
         """Return what people have ever set for these things, by id; of a field, the latest word."""
-        where = (_problem.c.kind == kind, _problem.c.edit.is_not(None), _among(_problem.c.till_id, ids))
+        where = (_problem.c.kind == kind, _problem.c.edit.is_not(None), among(_problem.c.till_id, ids))
         found: dict[str, dict[str, str | None]] = {}
         with self._state.begin() as c:
             rows = c.execute(
@@ -368,7 +369,7 @@ class Journal:
         """Have problems tried again now, given up and ignored ones too."""
         connection.execute(
             sa.update(_problem)
-            .where(_among(_problem.c.id, ids), _problem.c.state != RESOLVED)
+            .where(among(_problem.c.id, ids), _problem.c.state != RESOLVED)
             .values(state=RETRYING, next_at=self._state.now())
         )
 
@@ -376,7 +377,7 @@ class Journal:
         """Leave problems alone; another cause brings them back, a later success resolves them."""
         connection.execute(
             sa.update(_problem)
-            .where(_among(_problem.c.id, ids), _problem.c.state != RESOLVED)
+            .where(among(_problem.c.id, ids), _problem.c.state != RESOLVED)
             .values(state=IGNORED, next_at=None, note=note)
         )
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from tillbridge.secrets import Vault
 from tillbridge.store import schema
+from tillbridge.store.hours import Hours
 from tillbridge.store.journal import GAVE_UP, OPEN
 from tillbridge.store.state import State
+from tillbridge.store.writing import insert
 
 # A message names so many of a cause's records; the problems desk has all.
 EXAMPLES_MAX = 3
@@ -203,6 +204,10 @@ def keep_pulse(
         for stream in streams
         if stream in poll_seconds
     ]
+    before = {row.stream: row.polled_at for row in connection.execute(sa.select(_pulse))}
+    for row in rows:
+        gap = now - before.get(row["stream"], now)
+        Hours(state).note(connection, {f"poll {row['stream']}": 1}, max(0.0, gap))
     if rows:
         statement = insert(_pulse)
         changes = {name: statement.excluded[name] for name in ("polled_at", "interval_seconds")}

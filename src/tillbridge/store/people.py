@@ -11,12 +11,15 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from tillbridge.model.answers import CrmPersonRow
 from tillbridge.secrets import Vault
 from tillbridge.store import schema
+from tillbridge.store.lists import parts
+from tillbridge.store.news import note
+from tillbridge.store.sealing import open_document, seal_document
 from tillbridge.store.state import State
+from tillbridge.store.writing import insert
 
 _person = schema.person
 _key = schema.person_key
@@ -87,6 +90,7 @@ class People:
         ]
         keyed = [{"key": self._vault.blind(k), "crm_id": i} for i, (_, keys) in newest.items() for k in keys]
         connection.execute(_TAKE_IN, rows)
+        note(connection, "crm", newest, self._state.now())
         connection.execute(_DROP_KEYS, [{"whose": i} for i in newest])
         if keyed:
             connection.execute(_ADD_KEYS, keyed)
@@ -99,15 +103,14 @@ class People:
         ids = list(crm_ids)
         connection.execute(sa.delete(_person).where(_person.c.crm_id.in_(ids)))
         connection.execute(sa.delete(_key).where(_key.c.crm_id.in_(ids)))
+        note(connection, "crm", ids, self._state.now())
 
     def find(self, keys: Mapping[str, Collection[str]]) -> dict[str, list[CrmPersonRow]]:
         """Look people up: for each asker, everybody who shares one of its keys."""
         blinded = {k: self._vault.blind(k) for ks in keys.values() for k in ks}
         holders: dict[bytes, list[str]] = {}
-        unique = list(set(blinded.values()))
         with self._state.begin() as c:
-            for start in range(0, len(unique), _PART):
-                part = unique[start : start + _PART]
+            for part in parts(set(blinded.values())):
                 for key, crm_id in c.execute(
                     sa.select(_key.c.key, _key.c.crm_id).where(_key.c.key.in_(part))
                 ):
@@ -119,13 +122,23 @@ class People:
             found[asker] = [people[i] for i in sorted(ids)]
         return found
 
+    def everybody(self, size: int) -> Iterator[list[CrmPersonRow]]:
+        """Return everybody whom the CRM holds, so many at a time."""
+        last = ""
+        while True:
+            statement = sa.select(_person.c.crm_id, _person.c.fields).where(_person.c.crm_id > last)
+            with self._state.begin() as c:
+                rows = c.execute(statement.order_by(_person.c.crm_id).limit(size)).all()
+            if not rows:
+                return
+            yield [_person_decoder.decode(self._vault.open(r.fields, f"person {r.crm_id}")) for r in rows]
+            last = rows[-1].crm_id
+
     def get(self, crm_ids: Collection[str]) -> dict[str, CrmPersonRow]:
         """Return what the CRM last showed of these people."""
         found: dict[str, CrmPersonRow] = {}
-        ids = list(crm_ids)
         with self._state.begin() as c:
-            for start in range(0, len(ids), _PART):
-                part = ids[start : start + _PART]
+            for part in parts(crm_ids):
                 for row in c.execute(sa.select(_person).where(_person.c.crm_id.in_(part))):
                     opened = self._vault.open(row.fields, f"person {row.crm_id}")
                     found[row.crm_id] = _person_decoder.decode(opened)
@@ -140,7 +153,7 @@ class People:
                 "till_id": verdict.till_id,
                 "outcome": verdict.outcome,
                 "rule": verdict.rule,
-                "detail": self._seal(verdict.detail, f"verdict {verdict.till_id}"),
+                "detail": seal_document(self._vault, verdict.detail, f"verdict {verdict.till_id}"),
                 "made_at": verdict.made_at,
                 "run": self._state.run_id,
             }
@@ -154,7 +167,7 @@ class People:
         found: dict[str, Verdict] = {}
         with self._state.begin() as c:
             for row in c.execute(sa.select(_verdict).where(_verdict.c.till_id.in_(list(till_ids)))):
-                detail = self._open(row.detail, f"verdict {row.till_id}")
+                detail = open_document(self._vault, row.detail, f"verdict {row.till_id}")
                 found[row.till_id] = Verdict(row.till_id, row.outcome, row.rule, detail, row.made_at)
         return found
 
@@ -184,20 +197,18 @@ class People:
             ids = list(
                 c.execute(sa.select(_verdict.c.till_id).where(_verdict.c.outcome == "review")).scalars()
             )
-        for start in range(0, len(ids), _PART):
-            yield from self.verdicts(sorted(ids)[start : start + _PART]).values()
+        for part in parts(sorted(ids), _PART):
+            yield from self.verdicts(part).values()
 
     # --- shadows -------------------------------------------------------------------------------
 
     def shadows(self, till_ids: Collection[str]) -> dict[str, dict[str, dict[str, Any]]]:
         """Return what each side showed when both last agreed: till id -> side -> fields."""
         found: dict[str, dict[str, dict[str, Any]]] = {}
-        ids = list(till_ids)
         with self._state.begin() as c:
-            for start in range(0, len(ids), _PART):
-                part = ids[start : start + _PART]
+            for part in parts(till_ids):
                 for row in c.execute(sa.select(_shadow).where(_shadow.c.till_id.in_(part))):
-                    fields = self._open(row.fields, f"shadow {row.till_id} {row.side}")
+                    fields = open_document(self._vault, row.fields, f"shadow {row.till_id} {row.side}")
                     found.setdefault(row.till_id, {})[row.side] = fields
         return found
 
@@ -205,7 +216,12 @@ class People:
         """Move shadows, keyed by (till id, side). Only after the target's ack."""
         now = self._state.now()
         rows = [
-            {"till_id": i, "side": side, "fields": self._seal(fields, f"shadow {i} {side}"), "moved_at": now}
+            {
+                "till_id": i,
+                "side": side,
+                "fields": seal_document(self._vault, fields, f"shadow {i} {side}"),
+                "moved_at": now,
+            }
             for (i, side), fields in shadows.items()
         ]
         if rows:
@@ -231,13 +247,6 @@ class People:
             ).first()
             if row is None:
                 continue  # They have never agreed on the whole record: then some fields alone are no shadow.
-            fields = self._open(row.fields, f"shadow {till_id} {side}")
+            fields = open_document(self._vault, row.fields, f"shadow {till_id} {side}")
             fields.update(changes)
             self.cast(connection, {(till_id, side): {n: v for n, v in fields.items() if v is not None}})
-
-    def _seal(self, value: Mapping[str, Any], place: str) -> bytes:
-        return self._vault.seal(msgspec.json.encode(value), place)
-
-    def _open(self, blob: bytes, place: str) -> dict[str, Any]:
-        opened: dict[str, Any] = msgspec.json.decode(self._vault.open(blob, place))
-        return opened

@@ -19,12 +19,13 @@ from typing import Any, Literal
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from tillbridge.model.records import Customer, Sale
 from tillbridge.secrets import Vault
 from tillbridge.store import schema
+from tillbridge.store.lists import parts
 from tillbridge.store.state import State
+from tillbridge.store.writing import insert
 
 Kind = Literal["sale", "customer"]
 
@@ -39,9 +40,6 @@ _PAGES = {"sale": "sale page", "customer": "customer page"}
 
 # So many rows are forgotten in one transaction: a first load of long ago must not hold up a poll.
 _FORGOTTEN_AT_ONCE = 2_000
-
-# SQLite takes 32,766 parameters.
-_IDS_MAX = 5_000
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -106,7 +104,7 @@ class Raw:
         """Return the newest digest of each of these, and all there are."""
         newest: dict[str, bytes] = {}
         known: set[tuple[str, bytes]] = set()
-        for part in _parts(ids):
+        for part in parts(ids):
             rows = connection.execute(
                 sa.select(_raw.c.till_id, _raw.c.digest)
                 .where(_raw.c.kind == kind, _raw.c.till_id.in_(part))
@@ -192,7 +190,7 @@ class Raw:
 
     def _all(self, kind: Kind, ids: Collection[str]) -> Iterator[Kept]:
         with self._state.begin() as c:
-            rows = [row for part in _parts(ids) for row in c.execute(_rows_of(kind, part))]
+            rows = [row for part in parts(ids) for row in c.execute(_rows_of(kind, part))]
             pages = list(self._pages(c, kind, ids))
         for till_id, digest, seen_at, blob in rows:
             yield Kept(_ROW[kind].decode(self._open(blob, _place(kind, till_id, digest))), seen_at)
@@ -236,7 +234,7 @@ class Raw:
 
     def forget(self, connection: sa.Connection, kind: Kind, ids: Collection[str]) -> None:
         """Forget these things wholly, wherever they are kept: somebody is to be erased."""
-        for part in _parts(ids):
+        for part in parts(ids):
             connection.execute(sa.delete(_raw).where(_raw.c.kind == kind, _raw.c.till_id.in_(part)))
         gone = set(ids)
         for digest, _, blob in list(self._pages(connection, kind, ids)):
@@ -262,9 +260,3 @@ def _place(kind: str, till_id: str, digest: bytes) -> str:
 def _rank(till_id: str) -> tuple[int, str]:
     """Order ids as numbers where they are numbers."""
     return len(till_id), till_id
-
-
-def _parts(ids: Collection[str]) -> Iterator[list[str]]:
-    items = list(ids)
-    for start in range(0, len(items), _IDS_MAX):
-        yield items[start : start + _IDS_MAX]

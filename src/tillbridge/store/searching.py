@@ -66,7 +66,7 @@ class Searched(msgspec.Struct):
 
 
 # Sealed columns whose place is told by the row alone: table, column, place, owners.
-_SEALED: tuple[tuple[sa.Table, str, str, tuple[str, ...]], ...] = (
+SEALED: tuple[tuple[sa.Table, str, str, tuple[str, ...]], ...] = (
     (schema.person, "fields", "person {crm_id}", ("crm_id",)),
     (schema.till_person, "fields", "till person {till_id}", ("till_id",)),
     (schema.verdict, "detail", "verdict {till_id}", ("till_id",)),
@@ -82,12 +82,12 @@ _SEALED: tuple[tuple[sa.Table, str, str, tuple[str, ...]], ...] = (
 )
 # Sealed columns that hold many records, each looked at by itself; and tokens, which are nobody's data.
 _PAGES = {("raw", "blob"), ("spool", "blob"), ("token", "sealed")}
-OPENED = frozenset({*((table.name, column) for table, column, _, _ in _SEALED), *_PAGES})
+OPENED = frozenset({*((table.name, column) for table, column, _, _ in SEALED), *_PAGES})
 
 
 def payloads(state: State, vault: Vault, unreadable: list[str]) -> Iterator[Payload]:
     """Open every sealed payload of the state; what does not open is named in `unreadable`."""
-    for table, column, place, owners in _SEALED:
+    for table, column, place, owners in SEALED:
         for row in _rows(state, table):
             if (blob := row[column]) is None:
                 continue

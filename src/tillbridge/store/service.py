@@ -17,16 +17,16 @@ import os
 import sqlite3
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tillbridge.model.errors import ConfigurationInvalid, Halted
+from tillbridge.model.errors import ConfigurationInvalid, Halted, SyncError
 from tillbridge.store.database import plain_words
 
 FILE_NAME = "service.sqlite"
@@ -34,6 +34,11 @@ SCHEMA = "tillbridge"
 
 # Every job takes a connection for some milliseconds at its beginning and end; forty run at once.
 _POOL = 16
+
+# What a slice ends with that may not spend any more for now: its stream waits until then.
+LIMIT = "limit"
+
+T = TypeVar("T")
 
 _meta = sa.MetaData()
 
@@ -79,7 +84,7 @@ lease = sa.Table(
     sa.Column("wanted_until", sa.Float),  # somebody in a hurry waits for it
 )
 
-# What is left of a remote quota, as sync.budget keeps it; `version` for compare and set.
+# What is left of a remote quota, as sync.budget keeps it; `version` counts changes, 0: nothing known yet.
 budget = sa.Table(
     "budget",
     _meta,
@@ -135,6 +140,11 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
         """Return the id of its newest job."""
         return job_id(self.connection, self.kind, self.name, self.gen)
 
+    def limited(self, now: float) -> bool:
+        """Say whether it waits for API calls: it goes on by itself at its next due time."""
+        waits = self.next_due is not None and self.next_due > now
+        return waits and self.outcome == LIMIT and not self.queued
+
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a slice. `next_in`: seconds until the next one; None: not by itself."""
@@ -174,15 +184,29 @@ def service_url(folder: Path, database_url: str | None) -> sa.URL:
     return url.set(drivername="postgresql+psycopg")
 
 
-def open_service(url: sa.URL) -> Service:
-    """Open the shared tables and bring them up to date. Raises ConfigurationInvalid, Halted."""
-    service = Service(_engine(url), url)
-    with service.begin() as c:
-        _bring_up_to_date(c, url)
+def open_service(url: sa.URL, *, pooled: bool = True) -> Service:
+    """Open the shared tables and bring them up to date. Raises ConfigurationInvalid, Halted.
+
+    Not `pooled`: every transaction has a connection of its own; for whoever only counts calls.
+    """
+    service = Service(_engine(url, pooled=pooled), url)
+    if not _is_up_to_date(service):
+        with service.begin() as c:
+            _bring_up_to_date(c, url)
     return service
 
 
-def _engine(url: sa.URL) -> sa.Engine:
+def _is_up_to_date(service: Service) -> bool:
+    """Look without locking anybody out: most of those who open the tables find them as they are to be."""
+    try:
+        with service.begin() as c:
+            return c.execute(sa.select(_version.c.version)).scalar() == VERSION
+    except (SyncError, sa.exc.ProgrammingError):  # The latter: there are no tables yet.
+        return False
+
+
+def _engine(url: sa.URL, *, pooled: bool) -> sa.Engine:
+    pool: dict[str, Any] = {"pool_size": _POOL} if pooled else {"poolclass": sa.pool.NullPool}
     if url.get_backend_name() == "sqlite":
         path = Path(url.database or "")
         if not path.exists():
@@ -190,11 +214,13 @@ def _engine(url: sa.URL) -> sa.Engine:
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             except OSError as error:
                 raise ConfigurationInvalid([(str(path), f"cannot be made: {error.strerror}")]) from error
-        engine = sa.create_engine(url, pool_size=_POOL, max_overflow=2 * _POOL)
+        if pooled:
+            pool["max_overflow"] = 2 * _POOL
+        engine = sa.create_engine(url, **pool)
         sa.event.listen(engine, "connect", _prepare_sqlite)
         return engine
     path_of_schemas = {"options": f"-csearch_path={SCHEMA}"}
-    return sa.create_engine(url, pool_size=_POOL, pool_pre_ping=True, connect_args=path_of_schemas)
+    return sa.create_engine(url, **pool, pool_pre_ping=True, connect_args=path_of_schemas)
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
@@ -260,7 +286,8 @@ class Service:
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
         """Open one short transaction; it commits at the end of the block."""
-        with plain_words(Path(self.url.database or "")), self.engine.begin() as connection:
+        where = Path(self.url.database or "") if self.is_sqlite else self.url
+        with plain_words(where), self.engine.begin() as connection:
             yield connection
 
     def close(self) -> None:
@@ -485,9 +512,12 @@ class Service:
     def check_lease(self, connection: sa.Connection, name: str, token: int) -> bool:
         """Say within a transaction whether a lease is still ours, and let nobody take it before it ends."""
         statement = sa.select(lease.c.token).where(lease.c.name == name)
-        if not self.is_sqlite:
-            statement = statement.with_for_update(read=True)
-        return connection.execute(statement).scalar() == token
+        if self.is_sqlite:
+            return connection.execute(statement).scalar() == token
+        # It may be a transaction of a connection's own schema: leases are in ours.
+        ours = {"schema_translate_map": {None: SCHEMA}}
+        held = connection.execute(statement.with_for_update(read=True), execution_options=ours)
+        return held.scalar() == token
 
     def give_back(self, name: str, token: int) -> None:
         """Give a lease back; one that was lost stays with its new holder."""
@@ -497,21 +527,37 @@ class Service:
 
     # --- budgets and settings ------------------------------------------------------------------
 
-    def budget(self, quota: str) -> tuple[Any, int]:
-        """Return what is known of a quota and the version of it; (None, 0) when nothing is."""
+    def change_budget(self, quota: str, change: Callable[[str | None], tuple[str, T]]) -> T:
+        """Replace what is known of a quota while nobody else does; return what `change` answers beside it."""
+        own = budget.c.quota == quota
         with self.begin() as c:
-            row = c.execute(sa.select(budget).where(budget.c.quota == quota)).first()
-        return (None, 0) if row is None else (msgspec.json.decode(row.value), row.version)
+            asked = sa.select(budget.c.value, budget.c.version).where(own)
+            if self.is_sqlite:
+                # The driver would begin its transaction only at the first change, behind our reading.
+                c.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                _insert_new(c, budget, {"quota": quota, "value": "", "version": 0})
+                asked = asked.with_for_update()
+            row = c.execute(asked).first()
+            value, answer = change(row.value if row is not None and row.version else None)
+            if row is None:
+                c.execute(sa.insert(budget), {"quota": quota, "value": value, "version": 1})
+            else:
+                c.execute(sa.update(budget).where(own).values(value=value, version=row.version + 1))
+            return answer
 
-    def set_budget(self, quota: str, value: Any, version: int) -> bool:
-        """Replace what is known of a quota if nobody has since `version` was read."""
-        text = msgspec.json.encode(value).decode()
+    def budgets(self) -> dict[str, str]:
+        """Return what is known of every quota."""
         with self.begin() as c:
-            mine = (budget.c.quota == quota, budget.c.version == version)
-            if version:
-                changes = {"value": text, "version": version + 1}
-                return bool(c.execute(sa.update(budget).where(*mine).values(**changes)).rowcount)
-            return _insert_new(c, budget, {"quota": quota, "value": text, "version": 1})
+            rows = c.execute(sa.select(budget.c.quota, budget.c.value).where(budget.c.version > 0))
+            return {row.quota: row.value for row in rows}
+
+    def resume_limited(self, connection: str, now: float) -> int:
+        """Let streams be due that wait for calls: what they may spend has been set anew."""
+        with self.begin() as c:
+            waits = (stream.c.connection == connection, stream.c.outcome == LIMIT, ~stream.c.queued)
+            later = stream.c.next_due > now
+            return c.execute(sa.update(stream).where(*waits, later).values(next_due=now, why=None)).rowcount
 
     def setting(self, name: str) -> Any:
         """Return a setting of the installation, or None."""

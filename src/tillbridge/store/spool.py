@@ -11,12 +11,12 @@ from collections.abc import Iterator
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from tillbridge.model.records import Sale
 from tillbridge.secrets import Vault
 from tillbridge.store import schema
 from tillbridge.store.state import State
+from tillbridge.store.writing import insert
 
 _spool = schema.spool
 _job = schema.bulk_job

@@ -7,7 +7,6 @@ it before the next network call.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,16 +14,13 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.dialects.sqlite import insert
 
 from tillbridge.model.clock import Clock
 from tillbridge.model.errors import Halted
 from tillbridge.store import schema
-from tillbridge.store.database import plain_words
-
-# SQLite takes 32,766 parameters; a page asks for at most some hundreds of ids at once.
-_IDS_MAX = 5_000
+from tillbridge.store.database import Place, close_database, plain_words, rewrite
+from tillbridge.store.lists import among, parts
+from tillbridge.store.writing import Many, insert
 
 # The kind of an alias that leads from a till's customer to the Lead they were before its conversion.
 CONVERTED = "converted lead"
@@ -111,26 +107,16 @@ def _upsert() -> Any:
     return statement.on_conflict_do_update(index_elements=["kind", "till_id"], set_=changes)
 
 
-# Written row by row by the hundred thousand, so as text with places: what a place holds is in its order.
-_WRITTEN = [*Settled.__struct_fields__, "moved_at", "run", "verified_at"]
-_COMPILED = _upsert().compile(dialect=sqlite.dialect(), column_keys=_WRITTEN)
-_UPSERT, _UPSERT_ORDER = str(_COMPILED), tuple(_COMPILED.positiontup or ())
-
-
-def _among(column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
-    """Say that a column is one of `ids`, a JSON list: one statement, however many they are."""
-    ids = sa.func.json_each(sa.bindparam("ids", type_=sa.Text)).table_valued("value")
-    return column.in_(sa.select(ids.c.value))
-
+_UPSERT = Many(_upsert(), [*Settled.__struct_fields__, "moved_at", "run", "verified_at"])
 
 _LINK = (_record.c.till_id, _record.c.crm_id, _record.c.object, _record.c.crm_parent)
-_KNOWN_OF_KIND = sa.select(*_KNOWN).where(_record.c.kind == sa.bindparam("kind"), _among(_record.c.till_id))
-_KNOWN_OF_PARENTS = sa.select(*_KNOWN).where(_among(_record.c.parent))
+_KNOWN_OF_KIND = sa.select(*_KNOWN).where(_record.c.kind == sa.bindparam("kind"), among(_record.c.till_id))
+_KNOWN_OF_PARENTS = sa.select(*_KNOWN).where(among(_record.c.parent))
 _LINKS_OF_KIND = sa.select(*_LINK).where(
-    _record.c.kind == sa.bindparam("kind"), _among(_record.c.till_id), _record.c.crm_id.isnot(None)
+    _record.c.kind == sa.bindparam("kind"), among(_record.c.till_id), _record.c.crm_id.isnot(None)
 )
 _NEW_IDS = sa.select(schema.alias.c.old_id, schema.alias.c.new_id).where(
-    schema.alias.c.kind == sa.bindparam("kind"), _among(schema.alias.c.old_id)
+    schema.alias.c.kind == sa.bindparam("kind"), among(schema.alias.c.old_id)
 )
 
 _SERVED = sa.delete(_waiting).where(
@@ -139,11 +125,11 @@ _SERVED = sa.delete(_waiting).where(
 
 _DOUBT = (
     sa.update(_record)
-    .where(_record.c.kind == sa.bindparam("of"), _among(_record.c.till_id))
+    .where(_record.c.kind == sa.bindparam("of"), among(_record.c.till_id))
     .values(digest=None)
 )
 
-_DELETED = "its record was deleted in Salesforce; it is looked at again when the till changes it"
+DELETED = "its record was deleted in Salesforce; it is looked at again when the till changes it"
 _STILL_EMPTY = "landed; some lookups are empty until what they point to is in the CRM"
 _parent = _record.alias("awaited")
 _PARENT_HAS_COME = sa.and_(
@@ -166,13 +152,18 @@ _AWAITED = (
 )
 
 
+# Whoever has read or written anything has sealed something in one of these.
+_SEALED = (schema.token, schema.raw, schema.person, schema.verdict, schema.spool)
+
+
 class State:
     """The durable state of one connection. One instance a process; threads may share it."""
 
-    def __init__(self, engine: sa.Engine, clock: Clock, path: Path) -> None:
+    def __init__(self, engine: sa.Engine, clock: Clock, place: Place | Path) -> None:
         self._engine = engine
         self._clock = clock
-        self._path = path
+        self._place = place if isinstance(place, Place) else Place(place.parent)
+        self._closed = False
         self.run_id: int | None = None
         # Asked at the beginning of every transaction: raises when this process may write no more.
         self.fence: Callable[[sa.Connection], None] | None = None
@@ -180,26 +171,31 @@ class State:
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
         """Open one short transaction; it commits at the end of the block."""
-        with plain_words(self._path), self._engine.begin() as connection:
+        with plain_words(self._place), self._engine.begin() as connection:
             if self.fence is not None:
                 self.fence(connection)
             yield connection
 
     def close(self) -> None:
-        """Let the file go."""
-        self._engine.dispose()
+        """Let the database go. Again is harmless."""
+        if not self._closed:
+            self._closed = True
+            close_database(self._engine)
+
+    def rest(self) -> None:
+        """Let the file go until the next transaction; what others share is left as it is."""
+        if self._place.url is None:
+            self._engine.dispose()
 
     def compact(self) -> None:
-        """Write the file anew and empty its log: no free page keeps what was deleted."""
-        with plain_words(self._path), self._engine.raw_connection() as held:
-            cursor = held.cursor()
-            try:
-                for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
-                    cursor.execute(statement).fetchall()
-            except sqlite3.OperationalError as error:
-                raise sa.exc.OperationalError("VACUUM", {}, error) from error
-            finally:
-                cursor.close()
+        """Write all tables anew: no free page keeps what was deleted."""
+        with plain_words(self._place):
+            rewrite(self._engine)
+
+    def holds_sealed(self) -> bool:
+        """Say whether it holds what only its key can open."""
+        with self.begin() as c:
+            return any(c.execute(sa.select(sa.literal(1)).select_from(t).limit(1)).first() for t in _SEALED)
 
     def now(self) -> float:
         """Return our own clock's epoch seconds: for people to read, never compared with a remote's."""
@@ -278,7 +274,7 @@ class State:
         if not ids:
             return {}
         with self.begin() as c:
-            rows = c.execute(_KNOWN_OF_KIND, {"kind": kind, "ids": _listed(ids)}).all()
+            rows = c.execute(_KNOWN_OF_KIND, {"kind": kind, "ids": list(ids)}).all()
             return {(known := Known(*row)).till_id: known for row in rows}
 
     def moved_at(self, kind: str, ids: Collection[str]) -> dict[str, float]:
@@ -288,7 +284,7 @@ class State:
         statement = sa.select(_record.c.till_id, _record.c.moved_at)
         with self.begin() as c:
             rows = c.execute(
-                statement.where(_record.c.kind == kind, _among(_record.c.till_id)), {"ids": _listed(ids)}
+                statement.where(_record.c.kind == kind, among(_record.c.till_id)), {"ids": list(ids)}
             )
             return {row.till_id: row.moved_at for row in rows}
 
@@ -297,7 +293,7 @@ class State:
         if not sales:
             return {}
         with self.begin() as c:
-            rows = c.execute(_KNOWN_OF_PARENTS, {"ids": _listed(sales)}).all()
+            rows = c.execute(_KNOWN_OF_PARENTS, {"ids": list(sales)}).all()
             return {((known := Known(*row)).kind, known.till_id): known for row in rows}
 
     def links(self, kind: str, ids: Collection[str]) -> dict[str, Link]:
@@ -312,11 +308,11 @@ class State:
     def _links_or_new(self, connection: sa.Connection, kind: str, ids: Collection[str]) -> dict[str, Link]:
         found = self._links(connection, kind, ids)
         if kind == "customer":
-            leads = connection.execute(_NEW_IDS, {"kind": CONVERTED, "ids": _listed(found)})
+            leads = connection.execute(_NEW_IDS, {"kind": CONVERTED, "ids": list(found)})
             for till_id, lead in leads:
                 found[till_id] = msgspec.structs.replace(found[till_id], lead=lead)
         if lost := [i for i in ids if i not in found]:
-            asked = {"kind": kind, "ids": _listed(lost)}
+            asked = {"kind": kind, "ids": list(lost)}
             renamed = [(old, new) for old, new in connection.execute(_NEW_IDS, asked)]
             new = self._links(connection, kind, [now for _, now in renamed]) if renamed else {}
             found.update((old, new[now]) for old, now in renamed if now in new)
@@ -330,14 +326,14 @@ class State:
             return {row.till_id: Link(row.crm_id, row.object, row.crm_parent) for row in rows}
 
     def _links(self, connection: sa.Connection, kind: str, ids: Collection[str]) -> dict[str, Link]:
-        rows = connection.execute(_LINKS_OF_KIND, {"kind": kind, "ids": _listed(ids)}).all()
+        rows = connection.execute(_LINKS_OF_KIND, {"kind": kind, "ids": list(ids)}).all()
         return {till_id: Link(*link) for till_id, *link in rows}
 
     def linked_to(self, crm_ids: Collection[str]) -> dict[str, list[str]]:
         """Return the till's customers that are linked to these CRM records."""
         found: dict[str, list[str]] = {}
         with self.begin() as c:
-            for part in _parts(crm_ids):
+            for part in parts(crm_ids):
                 rows = c.execute(
                     sa.select(_record.c.crm_id, _record.c.till_id).where(
                         _record.c.kind == "customer", _record.c.crm_id.in_(part)
@@ -355,8 +351,7 @@ class State:
             return
         now = self.now()
         more = {"moved_at": now, "run": self.run_id, "verified_at": now if verified else None}
-        rows = [{**msgspec.structs.asdict(s), **more} for s in standings]
-        connection.exec_driver_sql(_UPSERT, [tuple(map(row.__getitem__, _UPSERT_ORDER)) for row in rows])
+        _UPSERT.run(connection, [{**msgspec.structs.asdict(s), **more} for s in standings])
 
     def repoint(self, connection: sa.Connection, old: str, new: Link | None) -> list[str]:
         """Point every link to a CRM record that is gone to another one, or take the links off.
@@ -371,7 +366,9 @@ class State:
         changes: dict[str, Any] = {"crm_id": None, "digest": None, "moved_at": self.now()}
         if new is None:
             state = sa.case((_record.c.kind == "customer", "left_out"), else_="waiting")
-            changes |= {"crm_parent": None, "state": state, "reason": _DELETED}
+            # Their next edit in the till is told by what was confirmed last.
+            digest = sa.case((_record.c.kind == "customer", _record.c.digest), else_=sa.null())
+            changes |= {"crm_parent": None, "state": state, "reason": DELETED, "digest": digest}
         else:
             changes |= {"crm_id": new.crm_id, "object": new.object}
             if new.crm_parent is not None:
@@ -395,7 +392,7 @@ class State:
     def doubt(self, connection: sa.Connection, kind: str, ids: Collection[str]) -> None:
         """Forget what was last confirmed of these things, so that they are compared afresh."""
         if ids:
-            connection.execute(_DOUBT, {"of": kind, "ids": _listed(ids)})
+            connection.execute(_DOUBT, {"of": kind, "ids": list(ids)})
 
     def stamps(self, kind: str, since: float) -> list[float]:
         """Return when the things of a kind were last moved in the till, by its own stamps."""
@@ -487,7 +484,7 @@ class State:
         spared = sa.true() if sent else _waiting.c.parent_kind != "line"
         for kind in {kind for kind, _ in things}:
             ids = [i for k, i in things if k == kind]
-            for part in _parts(ids):
+            for part in parts(ids):
                 connection.execute(
                     sa.delete(_waiting).where(_waiting.c.kind == kind, _waiting.c.till_id.in_(part), spared)
                 )
@@ -535,7 +532,7 @@ class State:
         """
         found: dict[str, list[str]] = {}
         with self.begin() as c:
-            for part in _parts(sales):
+            for part in parts(sales):
                 for row in c.execute(_AWAITED.where(_waiting.c.sale.in_(part))):
                     found.setdefault(row.sale, []).append(f"{row.parent_kind} {row.parent_id}")
         return found
@@ -596,13 +593,3 @@ class State:
         where = sa.or_(own, _waiting.c.sale == till_id) if kind == "sale" else own
         with self.begin() as c:
             return [Missing(*row) for row in c.execute(sa.select(*columns).where(where))]
-
-
-def _parts(ids: Collection[str]) -> Iterator[list[str]]:
-    items = list(ids)
-    for start in range(0, len(items), _IDS_MAX):
-        yield items[start : start + _IDS_MAX]
-
-
-def _listed(ids: Collection[str]) -> str:
-    return json.dumps(list(ids))

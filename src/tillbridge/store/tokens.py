@@ -8,11 +8,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from tillbridge.secrets import Vault
 from tillbridge.store import schema
 from tillbridge.store.state import State
+from tillbridge.store.writing import insert
 
 _token = schema.token
 Lock = Callable[[], AbstractContextManager[None]]

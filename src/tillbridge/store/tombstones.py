@@ -19,12 +19,12 @@ from typing import Any, Literal
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from tillbridge.model.errors import Halted
 from tillbridge.secrets import Vault
 from tillbridge.store import schema
 from tillbridge.store.state import State
+from tillbridge.store.writing import insert
 
 FILE_NAME = "erased.jsonl"
 

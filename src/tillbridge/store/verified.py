@@ -7,15 +7,15 @@ for each change that somebody else than the ordinary feed has found.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from tillbridge.store import schema
+from tillbridge.store.lists import among
 from tillbridge.store.state import State
+from tillbridge.store.writing import insert
 
 _record = schema.record
 _missed = schema.missed
@@ -43,11 +43,6 @@ class Age(msgspec.Struct, frozen=True):
     never: int
 
 
-def _among(column: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-    ids = sa.func.json_each(sa.bindparam("ids", type_=sa.Text)).table_valued("value")
-    return column.in_(sa.select(ids.c.value))
-
-
 _TURN = (
     sa.select(_record.c.till_id, _record.c.verified_at)
     .where(_record.c.kind == sa.bindparam("kind"), _record.c.state != _ON_THE_WAY)
@@ -56,17 +51,17 @@ _TURN = (
 )
 _MARK = (
     sa.update(_record)
-    .where(_record.c.kind == sa.bindparam("of"), _among(_record.c.till_id))
+    .where(_record.c.kind == sa.bindparam("of"), among(_record.c.till_id))
     .values(verified_at=sa.bindparam("now"))
 )
 _FORGET_STAMP = (
     sa.update(_record)
-    .where(_record.c.kind == sa.bindparam("of"), _among(_record.c.till_id))
+    .where(_record.c.kind == sa.bindparam("of"), among(_record.c.till_id))
     .values(till_stamp=None)
 )
 _UNLINK = (
     sa.update(_record)
-    .where(_record.c.kind == sa.bindparam("of"), _among(_record.c.till_id))
+    .where(_record.c.kind == sa.bindparam("of"), among(_record.c.till_id))
     .values(digest=None, crm_id=None)
 )
 
@@ -88,10 +83,21 @@ class Verified:
         with self._state.begin() as c:
             return [(row[0], row[1]) for row in c.execute(_TURN, {"kind": kind, "count": count})]
 
+    def unread_since(self, kind: str, ids: Collection[str], moment: float) -> list[str]:
+        """Return those of these things that we know and have not read since a moment."""
+        if not ids:
+            return []
+        long_ago = sa.or_(_record.c.verified_at.is_(None), _record.c.verified_at < moment)
+        statement = sa.select(_record.c.till_id).where(
+            _record.c.kind == kind, among(_record.c.till_id), long_ago
+        )
+        with self._state.begin() as c:
+            return sorted(c.execute(statement, {"ids": ids}).scalars())
+
     def mark(self, connection: sa.Connection, kind: str, ids: Collection[str]) -> None:
         """Note that the till was asked about these things just now."""
         if ids:
-            values = {"of": kind, "ids": json.dumps(list(ids)), "now": self._state.now()}
+            values = {"of": kind, "ids": ids, "now": self._state.now()}
             connection.execute(_MARK, values)
 
     def ages(self, kinds: Collection[str]) -> dict[str, Age]:
@@ -120,14 +126,14 @@ class Verified:
     def unlink(self, connection: sa.Connection, kind: str, ids: Collection[str]) -> None:
         """Forget where these things are in the CRM: they are gone from there, and are created again."""
         if ids:
-            connection.execute(_UNLINK, {"of": kind, "ids": json.dumps(list(ids))})
+            connection.execute(_UNLINK, {"of": kind, "ids": ids})
 
     # --- reviews -------------------------------------------------------------------------------
 
     def decide_anew(self, connection: sa.Connection, kind: str, ids: Collection[str]) -> None:
         """Have things that nobody could decide about decided again, though the till shows them as before."""
         if ids:
-            connection.execute(_FORGET_STAMP, {"of": kind, "ids": json.dumps(list(ids))})
+            connection.execute(_FORGET_STAMP, {"of": kind, "ids": ids})
 
     # --- merges --------------------------------------------------------------------------------
 
@@ -143,10 +149,10 @@ class Verified:
         """Return what these old ids went into."""
         alias = schema.alias
         statement = sa.select(alias.c.old_id, alias.c.new_id).where(
-            alias.c.kind == kind, _among(alias.c.old_id)
+            alias.c.kind == kind, among(alias.c.old_id)
         )
         with self._state.begin() as c:
-            return {row[0]: row[1] for row in c.execute(statement, {"ids": json.dumps(list(ids))})}
+            return {row[0]: row[1] for row in c.execute(statement, {"ids": ids})}
 
     # --- the diary -----------------------------------------------------------------------------
 
@@ -183,8 +189,8 @@ class Verified:
         """Return what was last written down of each of these things."""
         statement = (
             sa.select(_missed.c.till_id, _missed.c.what)
-            .where(_missed.c.kind == kind, _among(_missed.c.till_id))
+            .where(_missed.c.kind == kind, among(_missed.c.till_id))
             .order_by(_missed.c.id)
         )
         with self._state.begin() as c:
-            return {row[0]: row[1] for row in c.execute(statement, {"ids": json.dumps(list(ids))})}
+            return {row[0]: row[1] for row in c.execute(statement, {"ids": ids})}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from tillbridge.store.types import Text
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -16,34 +18,34 @@ def upgrade() -> None:
     op.create_table(
         "intent",
         sa.Column("id", sa.Integer(), primary_key=True, autoincrement=True),
-        sa.Column("crm_id", sa.Text(), nullable=False),
-        sa.Column("object", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("crm_id", Text, nullable=False),
+        sa.Column("object", Text, nullable=False),
+        sa.Column("state", Text, nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("till_id", sa.Text()),
+        sa.Column("till_id", Text),
         sa.Column("made_at", sa.Float(), nullable=False),
         sa.Column("run", sa.Integer()),
     )
     op.create_index("intent_open", "intent", ["state", "crm_id"])
     op.create_table(
         "till_person",
-        sa.Column("till_id", sa.Text(), primary_key=True),
+        sa.Column("till_id", Text, primary_key=True),
         sa.Column("fields", sa.LargeBinary(), nullable=False),
         sqlite_with_rowid=False,
     )
     op.create_table(
         "till_person_key",
         sa.Column("key", sa.LargeBinary(), primary_key=True),
-        sa.Column("till_id", sa.Text(), primary_key=True),
+        sa.Column("till_id", Text, primary_key=True),
         sqlite_with_rowid=False,
     )
     op.create_index("till_person_key_of", "till_person_key", ["till_id"])
     op.create_table(
         "arrival",
-        sa.Column("crm_id", sa.Text(), primary_key=True),
-        sa.Column("object", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text()),
+        sa.Column("crm_id", Text, primary_key=True),
+        sa.Column("object", Text, nullable=False),
+        sa.Column("state", Text, nullable=False),
+        sa.Column("reason", Text),
         sa.Column("detail", sa.LargeBinary(), nullable=False),
         sa.Column("moved_at", sa.Float(), nullable=False),
         sa.Column("run", sa.Integer()),
@@ -52,13 +54,13 @@ def upgrade() -> None:
     op.create_table(
         "conflict",
         sa.Column("id", sa.Integer(), primary_key=True, autoincrement=True),
-        sa.Column("till_id", sa.Text(), nullable=False),
-        sa.Column("crm_id", sa.Text(), nullable=False),
-        sa.Column("field", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("till_id", Text, nullable=False),
+        sa.Column("crm_id", Text, nullable=False),
+        sa.Column("field", Text, nullable=False),
+        sa.Column("state", Text, nullable=False),
         sa.Column("values", sa.LargeBinary(), nullable=False),
-        sa.Column("winner", sa.Text()),
-        sa.Column("decided_by", sa.Text()),
+        sa.Column("winner", Text),
+        sa.Column("decided_by", Text),
         sa.Column("noticed_at", sa.Float(), nullable=False),
         sa.Column("decided_at", sa.Float()),
     )
@@ -68,12 +70,12 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), primary_key=True, autoincrement=True),
         sa.Column("run", sa.Integer()),
         sa.Column("made_at", sa.Float(), nullable=False),
-        sa.Column("till_id", sa.Text(), nullable=False),
-        sa.Column("crm_id", sa.Text(), nullable=False),
-        sa.Column("object", sa.Text(), nullable=False),
-        sa.Column("field", sa.Text(), nullable=False),
-        sa.Column("side", sa.Text(), nullable=False),
-        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("till_id", Text, nullable=False),
+        sa.Column("crm_id", Text, nullable=False),
+        sa.Column("object", Text, nullable=False),
+        sa.Column("field", Text, nullable=False),
+        sa.Column("side", Text, nullable=False),
+        sa.Column("why", Text, nullable=False),
         sa.Column("values", sa.LargeBinary(), nullable=False),
         sa.Column("undone_by", sa.Integer()),
     )
@@ -83,34 +85,34 @@ def upgrade() -> None:
         "plan",
         sa.Column("id", sa.Integer(), primary_key=True, autoincrement=True),
         sa.Column("made_at", sa.Float(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("why", sa.Text(), nullable=False),
-        sa.Column("checksum", sa.Text(), nullable=False),
+        sa.Column("state", Text, nullable=False),
+        sa.Column("why", Text, nullable=False),
+        sa.Column("checksum", Text, nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("decided_by", sa.Text()),
+        sa.Column("decided_by", Text),
         sa.Column("decided_at", sa.Float()),
         sa.Column("run", sa.Integer()),
     )
     op.create_table(
         "tombstone",
         sa.Column("hash", sa.LargeBinary(), primary_key=True),
-        sa.Column("what", sa.Text(), nullable=False),
-        sa.Column("erasure", sa.Text(), nullable=False),
+        sa.Column("what", Text, nullable=False),
+        sa.Column("erasure", Text, nullable=False),
         sa.Column("made_at", sa.Float(), nullable=False),
         sqlite_with_rowid=False,
     )
     op.create_table(
         "dedupe_cluster",
-        sa.Column("id", sa.Text(), primary_key=True),
-        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("id", Text, primary_key=True),
+        sa.Column("state", Text, nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("moved_at", sa.Float(), nullable=False),
         sqlite_with_rowid=False,
     )
     op.create_table(
         "dedupe_member",
-        sa.Column("member", sa.Text(), primary_key=True),
-        sa.Column("cluster", sa.Text(), primary_key=True),
+        sa.Column("member", Text, primary_key=True),
+        sa.Column("cluster", Text, primary_key=True),
         sqlite_with_rowid=False,
     )
     op.create_index("dedupe_member_of", "dedupe_member", ["cluster"])
