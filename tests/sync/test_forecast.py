@@ -112,7 +112,7 @@ def test_the_day_of_three_stores_keeps_its_promise():
     found = forecast(PROMISED, Plan())
 
     # 24 hours, 3 stores, open 12 hours, 300 sales: at most 1,200 Salesforce and 2,200 Lightspeed calls.
-    assert (1_780, 791) == (round(found.till, -1), round(found.crm))
+    assert (1_880, 791) == (round(found.till, -1), round(found.crm))
 
 
 def test_calls_by_lane():
@@ -121,7 +121,7 @@ def test_calls_by_lane():
     }
 
     assert {
-        "sales": (1_099, 245),
+        "sales": (1_195, 245),
         "customers": (432, 432),
         "catalog": (48, 12),
         "sweep": (359, 256),
@@ -157,9 +157,9 @@ def test_a_longer_interval_saves_on_both_sides():
 def test_the_first_load_of_a_shop():
     load = forecast(SHOP, Plan()).load
 
-    assert round(load.till) == 1_000 + 80 + 50 + 6
+    assert round(load.till) == 1_000 + 80 + 50 + 9
     # Set-up, 5,000 products with prices and stock in three stores, 8,000 customers with identities, 5 waves.
-    assert round(load.crm) == 24 + 25 + 16 + 5 * 20
+    assert round(load.crm) == 25 + 25 + 16 + 5 * 20
     assert load.batches == 5 * (2 + 4 + 2)
     assert load.hours == pytest.approx(1.6, abs=0.2)
 

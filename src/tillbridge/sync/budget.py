@@ -278,6 +278,18 @@ def left_a_day(state: State, quota: Quota, asker: Asker, now: float) -> float:
     return max(0.0, min(rooms, default=float("inf")))
 
 
+def standing(state: State, quota: Quota, now: float) -> list[tuple[str, float, float]]:
+    """Return (window, what is ours of it, what we have spent) for people to look at; a bucket is "bucket"."""
+    found = [
+        (window.name, max(0.0, _cap(state, window)), sum(map(_total, _live(state, window, now)[0])))
+        for window in quota.windows
+    ]
+    if quota.leak is not None:
+        bucket = _level(state, quota.leak, now)
+        found.append(("bucket", bucket.size, min(bucket.size, bucket.level + bucket.unanswered)))
+    return found
+
+
 def spent(state: State, quota: Quota, asker: Asker, cost: float, now: float) -> State:
     """Note a cost that is being spent, before the request goes out."""
     state = _settled(state, quota, now)
@@ -389,7 +401,8 @@ def started(
     """Take one of the places of requests under way, for at most so many seconds."""
     if quota.at_once is None:
         return state, Granted(float("inf"))
-    running = _running(state, now)
+    # Who has a place already keeps it, also when it died with it and comes back.
+    running = tuple(each for each in _running(state, now) if each.id != lease)
     places = quota.at_once
     if asker.lane != LANES[0]:
         # One place is always there for what is urgent, if there are two.
@@ -399,10 +412,7 @@ def started(
         why = f"{quota.title}: {len(running)} requests are under way, {quota.at_once} may be"
         return state, Paused(min(until, now + SECOND), why, "at once")
     until = now + min(seconds, LEASE_SECONDS_MAX)
-    running = (
-        *(each for each in running if each.id != lease),
-        Lease(lease, asker.connection, asker.lane, until),
-    )
+    running = (*running, Lease(lease, asker.connection, asker.lane, until))
     return msgspec.structs.replace(state, under_way=running), Granted(float(places - len(running)))
 
 

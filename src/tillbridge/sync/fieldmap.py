@@ -76,11 +76,16 @@ MAP_NAMES = (
     "stock",
     "customer",
     "account",
+    "contact",
+    "person_account",
     "identity",
     "sale",
     "line",
     "payment",
 )
+
+# Whom a Lead may become: they have tables of their own in that model.
+BECOME = ("contact", "person_account")
 
 Mapped = dict[str, Value | Ref]
 _OPTION = re.compile(r"\s*([A-Za-z_][\w-]*)\s*(?::\s*(.*?))?\s*", re.DOTALL)
@@ -129,7 +134,10 @@ class FieldMap:
 
 @dataclass(frozen=True, slots=True)
 class FieldMaps:
-    """All tables of a connection. `account` is the Account of a Contact, in that model only."""
+    """All tables of a connection. `account` is the Account of a Contact, in that model only.
+
+    `contact` and `person_account` are the customers that converted Leads became, in the lead model.
+    """
 
     store: FieldMap
     employee: FieldMap
@@ -138,6 +146,8 @@ class FieldMaps:
     stock: FieldMap
     customer: FieldMap
     account: FieldMap | None
+    contact: FieldMap | None
+    person_account: FieldMap | None
     identity: FieldMap
     sale: FieldMap
     line: FieldMap
@@ -178,11 +188,15 @@ def compile_maps(
                 mistakes.append(
                     (f"map.{name}", "only the contact model has a table for accounts; see map.customer")
                 )
+        elif name in BECOME and model != "lead":
+            compiled[name] = None
+            if over:
+                mistakes.append((f"map.{name}", "only the lead model has such a table; see map.customer"))
         else:
             compiled[name] = _compile(name, preset_table(table), over, account, known, mistakes)
     if mistakes:
         raise ConfigurationInvalid(mistakes)
-    return FieldMaps(**compiled)  # type: ignore[arg-type]  # no mistakes: every table but "account" is there
+    return FieldMaps(**compiled)  # type: ignore[arg-type]  # no mistakes: every other table is there
 
 
 def steps_of(line: str) -> tuple[str, list[str]]:

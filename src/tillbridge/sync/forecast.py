@@ -31,8 +31,9 @@ TILL_PAGE = 100
 # One GET each, news or not: sales, customers, products, stock (engine/streams.take).
 POLL_TILL = 1
 
-# Late lines, late payments, voids: one GET each (engine/crosscheck, engine/sync).
-CHECK_TILL = 3
+# Late lines and late payments behind a poll of sales, and voids by themselves as often: one GET each (work,
+# engine/crosscheck).
+CHECK_TILL = 4
 
 # The hourly checks: archived customers one GET, products in review one (engine/crosscheck).
 HOURLY_TILL = 2
@@ -67,9 +68,10 @@ FIRST_SEEN_TILL = 1
 
 # --- what the first load costs ---------------------------------------------------------------------
 
-# Logging in, describing 14 objects, permission sets, small tables on both sides (engine/preflight).
-SETUP_TILL = 6
-SETUP_CRM = 24
+# Logging in, describing 14 objects, permission sets, small tables on both sides (engine/preflight), and
+# whether there is room: limits, and three counts (engine/room).
+SETUP_TILL = 9
+SETUP_CRM = 25
 
 # A wave of bulk jobs costs about so much however large it is (engine/waves).
 WAVE_SALES = 20_000
@@ -242,7 +244,7 @@ def daily(survey: Survey, plan: Plan) -> tuple[Line, ...]:
             "late lines, payments, voids",
             polls["check"] * CHECK_TILL,
             0,
-            polls["check"] * CHECK_TILL * PLAIN_DRIPS,
+            polls["check"] * (SALES_DRIPS + (CHECK_TILL - 1) * PLAIN_DRIPS),
         ),
         Line(
             "customers",
