@@ -4,14 +4,18 @@ python driver.py backfill|account HOME CONTROL_URL
 """
 
 import json
+import os
 import sys
 import urllib.request
 from datetime import datetime
 from pathlib import Path
 
+from tillbridge.cli.desk import Desk, open_parts
+from tillbridge.cli.screen import Screen
 from tillbridge.engine.backfill import backfill
+from tillbridge.engine.connection import Silent
 from tillbridge.rehearsal import JumpingClock
-from tillbridge.wiring import alone, open_home
+from tillbridge.wiring import open_home
 
 
 class Remote:
@@ -36,8 +40,9 @@ def main(what, home, url):
         sys.stdin.readline()
         print(parts.till.account().id)
         return
-    with alone(Path(home)):
-        backfill(open_home(Path(home), clock=clock, history=True).connect())
+    desk = Desk(Screen(sys.stdout, sys.stderr), os.environ, clock)
+    with open_parts(desk, Path(home), Silent(), history=True) as parts:
+        backfill(parts.connect())
 
 
 main(*sys.argv[1:])

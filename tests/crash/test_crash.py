@@ -1,6 +1,7 @@
 """Killed at any moment: the next start goes on, and in the end everything is there exactly once."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,8 +31,8 @@ _CIRCUMSTANCES = {"Id", "CreatedDate", "LastModifiedDate", "SystemModstamp", "Co
 def found(tmp_path_factory):
     with ExitStack() as stack:
 
-        def make():
-            world = World(tmp_path_factory.mktemp("home"), plan=PLAN)
+        def make(**wishes):
+            world = World(tmp_path_factory.mktemp("home"), plan=PLAN, **wishes)
             stack.callback(world.close)
             world.install()
             world.sim_clock.run(True)
@@ -127,6 +128,32 @@ def test_a_backfill_that_is_killed_ten_times_ends_as_if_nothing_had_happened(fou
         assert [] == rough.differences()
 
 
+def test_a_backfill_into_postgres_that_is_killed_goes_on_on_another_machine(
+    found, new_database, tmp_path_factory
+):
+    """Whoever comes next has another home: all but the configuration and the key was in the database."""
+    calm = found()
+    calm.backfill()
+    rough = found(database=new_database)
+    random = Random(3)
+    kills = 0
+    for door in ("Item.json", "composite", "Sale.json", BULK, BULK, BULK):
+        process = start(rough, "backfill")
+        moment = calls(rough, [door]) + random.randint(1, 3)
+        kills += kill_at(process, rough, [door], moment, random.uniform(0, 0.04))
+        end(process)
+        other = tmp_path_factory.mktemp("machine")
+        for name in ("tillbridge.toml", "key"):
+            shutil.copy(rough.home / name, other)
+        rough.home = other
+    rough.backfill()
+
+    assert kills > 2
+    assert {} == differing(contents(calm), contents(rough))
+    assert [] == rough.differences()
+    assert {} == {kind: n for kind, states in rough.states().items() if (n := states.get("problem"))}
+
+
 def kill_a_backfill(rough, random):
     """Start a backfill again and again, and kill it at each of the doors in turn; return how often."""
     kills = 0
@@ -144,8 +171,13 @@ def kill_a_backfill(rough, random):
     return kills
 
 
-def test_two_processes_that_refresh_the_token_at_once_do_not_lock_the_account_out(found):
-    world = found()
+@pytest.fixture(params=["sqlite", "postgres"])
+def any_database(request):
+    return None if request.param == "sqlite" else request.getfixturevalue("new_database")
+
+
+def test_two_processes_that_refresh_the_token_at_once_do_not_lock_the_account_out(found, any_database):
+    world = found(database=any_database)
     with world.connected():
         pass
     world.pass_time(hours=2)

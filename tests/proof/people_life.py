@@ -16,11 +16,12 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 import sqlalchemy as sa
-from closed import ClosedWorld, unwatched
+from closed import ClosedWorld
 from life import FAULTS, Life
 from world import contact_of
 
-from tillbridge.engine.compare import seen_of, ways_of
+from tillbridge.engine.compare import seen_of
+from tillbridge.engine.mapping import ways_of
 from tillbridge.engine.sync import sync
 from tillbridge.model.customer import region_of
 from tillbridge.model.errors import CredentialsRefused
@@ -79,6 +80,17 @@ _TROUBLES = (*FAULTS.values(), {"kind": "status", "status": 401, "body": "{}"})
 
 QUIET_ROUNDS_MAX = 12
 
+_MODES = ("till_to_crm", "crm_to_till", "fill_blanks", "link_only")
+
+# In which modes what one side alone has said is to be shown by the other.
+_BRINGS = {
+    "two_way": {"till", "crm"},
+    "till_to_crm": {"till"},
+    "crm_to_till": {"crm"},
+    "fill_blanks": {"till", "crm"},
+    "link_only": set(),
+}
+
 
 class Killed(BaseException):
     """The process ends here."""
@@ -113,9 +125,12 @@ class PeopleLife(Life):
         self.done: Counter[str] = Counter()
         self.wrong: list[str] = []
         self.locked = 0
+        self.sent: list[str] = []  # every request of ours that was answered
+        self.typed_before = 0  # how many values had been typed when the rules were said
         self._kill_in = 0
         self._is_dead = False
         self._listening = False
+        world.watch = self._watch
 
     # --- preparing ----------------------------------------------------------------------------------
 
@@ -135,9 +150,9 @@ class PeopleLife(Life):
 
     def begin(self, rules):
         self.world.configure(customers=rules)
-        self.mode = next(
-            (mode for mode in ("till_to_crm", "crm_to_till", "fill_blanks") if mode in rules), "two_way"
-        )
+        self.mode = next((mode for mode in _MODES if mode in rules), "two_way")
+        self.sent.clear()
+        self.typed_before = len(self.typed)
 
     def rehearse(self):
         self.begin("")
@@ -158,10 +173,15 @@ class PeopleLife(Life):
         self._listen()
         self._kill_in = 1 + steps
 
+    def _watch(self, name, *, answered):
+        if answered:
+            self.sent.append(name)
+        if self._listening:
+            self._step()
+
     def _listen(self):
         if not self._listening:
             self._listening = True
-            self.world.watch = lambda _name, *, answered: self._step()
             sa.event.listen(sa.Engine, "commit", lambda _connection: self._step())
 
     def _step(self):
@@ -420,23 +440,20 @@ class PeopleLife(Life):
                 self._decide(conflict, self.dice.choice(("till", "crm")))
             if rounds >= 2 and not conflicts:
                 break
-        before, sent = self._stamps(), []
-        self.world.watch = lambda name, *, answered: sent.append(name) if answered else None
+        before, so_far = self._stamps(), len(self.sent)
         self.do_wait(4 * 60)
         sync(connection)
         sync(connection)
-        self.world.watch = unwatched
         after = self._stamps()
         found = {
             "open conflicts": connection.changes.open_conflicts(),
             "written again": [i for i in before.keys() | after.keys() if before.get(i) != after.get(i)],
-            "till written when quiet": [
-                n for n in sent if n.startswith(("PUT", "POST")) and "/Customer" in n
-            ],
+            "till written when quiet": self._till_writes(so_far),
             "problems": [(p.kind, p.till_id, p.message) for p in connection.journal.open_problems()],
             "wrong links": self._wrong_links(connection),
             "disagreeing": self._disagreements(connection) if self.mode == "two_way" else [],
-            "lost": self._lost_values(connection) if self.mode == "two_way" else [],
+            "lost": self._lost_values(connection),
+            "not brought across": self._not_brought_across(connection),
             "too many or too few": self._miscounted(connection),
             "opted in": self._opted_in(),
             "against the mode": self._against_the_mode(),
@@ -522,7 +539,7 @@ class PeopleLife(Life):
                 if org[root] > max(typed_in_shop[root] + typed_in_org[root], 1):
                     found.append((root, "in the CRM", org[root]))
                 continue
-            linked = self.mode != "crm_to_till" or root in self.first
+            linked = self.mode not in {"crm_to_till", "link_only"} or root in self.first
             if typed_in_shop[root] and (shop[root], org[root]) != (1, int(linked)):
                 found.append((root, "entered in the shop", shop[root], org[root]))
             if typed_in_org[root]:
@@ -546,8 +563,81 @@ class PeopleLife(Life):
                 found.append((record, name))
         return found
 
+    def _till_writes(self, since=0):
+        return [n for n in self.sent[since:] if n.startswith(("PUT", "POST")) and "/Customer" in n]
+
     def _against_the_mode(self):
-        return []
+        """Return what was written that the mode forbids: read off the sides, not from our own diary."""
+        found = []
+        if self.mode in {"till_to_crm", "link_only"}:
+            found += self._till_writes()
+            found += self._strayed("crm", [self.till["Customer"].rows[i] for i in self._living_in_till()])
+        if self.mode in {"crm_to_till", "link_only"}:
+            found += self._strayed("till", self.world.all_rows(self.world.person_object))
+        if self.mode == "fill_blanks":
+            found += self._overwritten()
+        return found
+
+    def _strayed(self, side, rows):
+        """Return values that people typed on that side alone, and that the other side's rows show."""
+        elsewhere = {told(each.value) for each in self.typed if each.side != side}
+        shown = {text for row in rows for text in texts_of(row)}
+        return [
+            each
+            for each in self.typed[self.typed_before :]
+            if each.side == side
+            and each.value
+            and each.field not in _PLACES
+            and told(each.value) in shown - elsewhere
+        ]
+
+    def _overwritten(self):
+        """Return values that people typed last into a living record, and that it does not show any more."""
+        return [
+            each
+            for each in self._last_typed()
+            if each.value and told(each.value) not in texts_of(self._row_of(each.record))
+        ]
+
+    def _not_brought_across(self, connection):
+        """Return values that one side alone has said of a linked person, and that the other does not show."""
+        other = dict(self._links(connection))
+        roles = connection.state.known("customer", [str(i) for i in other.values()])
+        pairs = {c: i for c, i in other.items() if roles[str(i)].role != "second"}
+        pairs |= {i: c for c, i in pairs.items()}
+        said = {(each.record, each.field) for each in self.typed}
+        empty = {(each.record, each.field) for each in self.typed if not each.value}
+        return [
+            each
+            for each in self._last_typed()
+            if each.side in _BRINGS[self.mode]
+            and each.value
+            and (there := pairs.get(each.record)) is not None
+            and self._is_untouched(there)
+            and (there, each.field) not in said
+            and (each.record, each.field) not in empty
+            and told(each.value) not in texts_of(self._row_of(there))
+        ]
+
+    def _last_typed(self):
+        """Return what people typed last into each field of the records that stayed what they were."""
+        last = {(each.side, each.record, each.field): each for each in self.typed}
+        return [
+            each
+            for each in last.values()
+            if each.field not in _PLACES
+            and each.field in CRM_FIELDS[self.world.model]
+            and self._is_untouched(each.record)
+        ]
+
+    def _is_untouched(self, record):
+        if record in self.dead:
+            return False
+        token = self._token_in_till(record) if isinstance(record, int) else self._token_in_crm(record)
+        return token is not None and self._root(token) not in self.touched
+
+    def _row_of(self, record):
+        return self.till["Customer"].rows[record] if isinstance(record, int) else self.world.crm_row(record)
 
     def _left_standing(self, connection):
         """Return whoever still waits for something, in a world in which all is said."""

@@ -1,16 +1,10 @@
 """Whatever happens to customers on both sides and goes wrong: nothing is lost, doubled or echoed."""
 
-import os
-import random
-
 import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from nurseries import Nursery
-from search import profile
-
-# The search prints its seed: HYPOTHESIS_SEED plays the same scripts again.
-SEED = int(os.environ.get("HYPOTHESIS_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
+from search import SEED, profile
 
 _n = st.integers(0, 40)
 
@@ -70,7 +64,7 @@ _switches = st.fixed_dictionaries(
         st.booleans(),
     )
 )
-_modes = st.sampled_from(("two_way", "two_way", "two_way", "till_to_crm", "crm_to_till", "fill_blanks"))
+_modes = st.sampled_from(("two_way", "two_way", "till_to_crm", "crm_to_till", "fill_blanks", "link_only"))
 _authorities = st.sampled_from(("newest", "till", "crm", "ask"))
 _rules = st.tuples(_modes, _authorities).map(lambda said: 'mode = "{}"\nother_authority = "{}"'.format(*said))
 
@@ -99,3 +93,24 @@ def test_both_sides_agree_and_nothing_is_lost(model, tmp_path):
     assert nursery.played >= examples
     assert nursery.struck > 0, "nothing went wrong on the way, so nothing was shown"
     assert nursery.kills > 0, "no process ended on the way, so nothing was shown"
+
+
+# Two people are edited, one on each side; or one person, first here and then there.
+_APART = (("edit_till", 0, 2), ("edit_crm", 2, 2), ("sync",), ("wait", 30), ("sync",))
+_IN_TURN = (("edit_till", 0, 0), ("sync",), ("wait", 30), ("edit_crm", 1, 0), ("sync",), ("wait", 30))
+
+
+def test_what_a_mode_promises_is_looked_for(tmp_path):
+    """Rules that do another mode than they say must be found out: else the search would show nothing."""
+    nursery = Nursery(tmp_path, "person_account")
+    claims = {"till_to_crm": _APART, "crm_to_till": _APART, "link_only": _APART, "fill_blanks": _IN_TURN}
+    try:
+        found = {
+            claimed: nursery.play({}, script, f'mode = "two_way"  # and no {claimed}')
+            for claimed, script in claims.items()
+        }
+        honest = [nursery.play({}, script, 'mode = "two_way"') for script in (_APART, _IN_TURN)]
+    finally:
+        nursery.close()
+    assert list(claims) == [claimed for claimed, wrong in found.items() if "against the mode" in wrong]
+    assert ["", ""] == honest

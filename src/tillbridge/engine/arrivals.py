@@ -19,9 +19,11 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from tillbridge.engine.compare import Seen, seen_of, ways_of
+from tillbridge.engine import crowds
+from tillbridge.engine.compare import Seen, seen_of
 from tillbridge.engine.connection import Connection
 from tillbridge.engine.guard import approve_reasons, approved_reasons, changed_since
+from tillbridge.engine.mapping import ways_of
 from tillbridge.engine.people import match_rules
 from tillbridge.engine.streams import CUSTOMERS, parse
 from tillbridge.model.answers import CrmPersonRow
@@ -187,11 +189,16 @@ def _objections(connection: Connection, waiting: Sequence[Arrival]) -> list[Obje
     if connection.approve:
         approve_reasons(connection, ["first_till_write"])
         return []
-    new = [arrival for arrival in waiting if not arrival.detail.get(APPROVED_DETAIL)]
+    new = {arrival.crm_id for arrival in waiting if not arrival.detail.get(APPROVED_DETAIL)}
     linked, limits = connection.state.count_linked("customer"), connection.settings.safety
     found = objections(Counts(linked=linked, till_creates=len(new)), limits, approved_reasons(connection))
-    if len(new) >= limits.changed_from and len(new) > linked * limits.changed_share_max:
-        told = f"{len(new)} people of Salesforce would enter Lightspeed at once"
+    # A slice brings in a few of them: who waits behind these, and who has come within the hour, counts too.
+    share = int(linked * limits.changed_share_max)
+    others = connection.arrivals.in_state(WAITING, max(share, limits.changed_from) + len(waiting) + 1)
+    many = {each.crm_id for each in others if not each.detail.get(APPROVED_DETAIL)}
+    many |= new | crowds.lately(connection, "entered")
+    if new and len(many) >= limits.changed_from and len(many) > share:
+        told = f"{len(many)} people of Salesforce would enter Lightspeed at once"
         found.append(Objection("many_changes", told))
     return found
 
@@ -291,6 +298,8 @@ def _create(
         _stand(connection, arrival, "problem", str(error))
         found.counts["refused by the till"] += 1
         return
+    if not arrival.detail.get(APPROVED_DETAIL) and not connection.approve:
+        crowds.note(connection, "entered", [arrival.crm_id])
     _created(connection, arrival.crm_id, customer, found)
 
 

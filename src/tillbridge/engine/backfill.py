@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from tillbridge.engine import crowds
 from tillbridge.engine.catalog import directory_rows, load_products, stock_rows
 from tillbridge.engine.connection import Connection
 from tillbridge.engine.customers import load_customers
 from tillbridge.engine.people import CROWD_FROM, expect_crowd, read_people
 from tillbridge.engine.preflight import refresh_directory
+from tillbridge.engine.room import check_room
 from tillbridge.engine.sales import plan_sales
+from tillbridge.engine.showcase import show_sales, show_stock
 from tillbridge.engine.streams import CUSTOMERS, PRODUCTS, SALES, STOCK, VOIDS
 from tillbridge.engine.waves import WAVE_SALES_MAX, Wave
 from tillbridge.engine.writer import Writer
@@ -77,6 +80,8 @@ def _load_products(connection: Connection) -> Counter[str]:
         products = [product for product, _ in rows]
         counts.update(load_products(connection, products, everything=True))
         levels = [level for _, stock in rows for level in stock]
+        with connection.state.begin() as c:
+            show_stock(connection, c, levels)
         counts.update(Writer(connection).deliver(stock_rows(connection, levels)).counts)
     return counts
 
@@ -89,9 +94,20 @@ def _load_customers(connection: Connection) -> Counter[str]:
     for customers in _batches(connection, "backfill customers", "Customers", connection.till.customers):
         with connection.state.begin() as c:
             connection.raw.keep_page(c, "customer", customers)
-        counts.update(load_customers(connection, customers))
+        counts.update(load_customers(connection, customers, more=True))
+    counts.update(_load_put_off(connection))
     if counts["people created"] >= CROWD_FROM:
         expect_crowd(connection)
+    return counts
+
+
+def _load_put_off(connection: Connection) -> Counter[str]:
+    """Load those who were linked before and have changed, now that it is known how many they are."""
+    counts: Counter[str] = Counter()
+    everybody = sorted(crowds.put_off(connection))
+    for start in range(0, len(everybody), _BATCH):
+        pages = connection.till.customers(Query(ids=tuple(everybody[start : start + _BATCH])))
+        counts.update(load_customers(connection, [customer for page in pages for customer in page.rows]))
     return counts
 
 
@@ -119,6 +135,7 @@ def _load_sales(connection: Connection) -> Counter[str]:
                 if landing:
                     connection.raw.keep_sealed(c, "sale", landing, *spool.stage(c, wave, landing))
                 state.settle(c, others.settled)
+                show_sales(connection, c, page.rows)
                 state.move_cursor(c, stream, page.next or _DONE)
             staged += len(landing)
             bar.advance(len(page.rows))
@@ -165,6 +182,7 @@ def _batches(
 
 # Parents first. Each step can be run again: it goes on behind what is there.
 STEPS: Mapping[str, Callable[[Connection], Counter[str]]] = {
+    "room": check_room,
     "directory": _load_directory,
     "products": _load_products,
     "customers": _load_customers,

@@ -16,6 +16,7 @@ from tillbridge.engine.connection import Connection
 from tillbridge.engine.directory import Directory
 from tillbridge.engine.mapping import mapped
 from tillbridge.engine.rows import Row, as_mapped
+from tillbridge.engine.showcase import show_products
 from tillbridge.engine.writer import Delivery, Writer
 from tillbridge.model.acks import Refused
 from tillbridge.model.catalog import employee_facts, stock_facts, store_facts
@@ -72,6 +73,7 @@ def load_products(
     plan = plan_products(connection, products, everything=everything)
     with connection.state.begin() as c:
         connection.state.settle(c, plan.settled)
+        show_products(connection, c, products)
     writer = Writer(connection)
     counts = writer.deliver(plan.rows, force=force).counts
     counts.update(_load_prices(connection, writer, products, everything=everything))

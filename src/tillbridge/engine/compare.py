@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from tillbridge.engine.connection import Connection
-from tillbridge.engine.mapping import mapped
+from tillbridge.engine.mapping import mapped, person_map, ways_of
 from tillbridge.engine.people import UNCONFIRMED
 from tillbridge.engine.rows import Given, Mapped
 from tillbridge.model.answers import CrmPersonRow
@@ -31,7 +31,7 @@ from tillbridge.store.changes import DECIDED, Contested
 from tillbridge.store.state import Known
 from tillbridge.sync.alike import Alike, blank, comparison
 from tillbridge.sync.fieldmap import payload_hash
-from tillbridge.sync.pullback import Pulled, Way, pulled, writable
+from tillbridge.sync.pullback import Pulled, Way, pulled
 from tillbridge.sync.reconcile import (
     Authority,
     Conflict,
@@ -47,7 +47,7 @@ from tillbridge.sync.reconcile import (
 )
 
 # What a second till record of a person must not write: it belongs to the first.
-_PRIMARY_ONLY = frozenset({"Lightspeed_Customer_ID__c", "Lightspeed_Created_At__c"})
+PRIMARY_ONLY = frozenset({"Lightspeed_Customer_ID__c", "Lightspeed_Created_At__c"})
 
 Shadow = Mapping[str, Mapping[str, str]]
 
@@ -105,17 +105,18 @@ def seen_of(connection: Connection, customer: Customer) -> Seen:
     return Seen(customer, facts, payload, texts, digest_of(texts, archived=customer.archived), reason)
 
 
+def as_shown_to(connection: Connection, one: Seen, object_name: str) -> Seen:
+    """Map a customer for whom a Lead became; the digest stays that of the connection's own table."""
+    table = connection.converted.get(object_name)
+    if table is None or object_name == connection.maps["customer"].object:
+        return one
+    payload, reason = mapped(connection, "customer", one.facts, creating=True, table=table)
+    return msgspec.structs.replace(one, payload=payload, texts=as_texts(payload), reason=reason)
+
+
 def digest_of(texts: Mapping[str, str], *, archived: bool) -> bytes:
     """Return the digest by which a change of a customer is noticed: being archived says something too."""
     return payload_hash({**texts, "archived": archived})
-
-
-def ways_of(connection: Connection) -> Mapping[str, Way]:
-    """Return the fields of the CRM that go back to the till."""
-    if connection.ways is None:
-        table = connection.maps["customer"]
-        connection.ways = writable(table, connection.objects[table.object])
-    return connection.ways
 
 
 def compare(
@@ -128,17 +129,17 @@ def compare(
     *,
     spares_till: bool = False,
 ) -> Compared:
-    """Compare both sides with what each showed when they last agreed.
+    """Compare both sides with what each showed when they last agreed. `one`: as shown to the person's object.
 
     `spares_till`: what would go to the till is noted and stays in the CRM.
     """
-    ways = ways_of(connection)
+    ways = ways_of(connection, person.object)
     states = _states(connection, one, before, person, shadow, contested)
     decisions = reconcile(
         states,
         connection.settings.mode,
         {**connection.settings.authority, **_decided(one, person, contested)},
-        alikes(connection, ways, region_of(one.customer, connection.region)),
+        alikes(connection, person.object, region_of(one.customer, connection.region)),
         otherwise=connection.settings.other_authority,
         opt_outs={name for name, way in ways.items() if way.opt_out},
         one_way=states.keys() - (() if spares_till else ways.keys()),
@@ -228,7 +229,8 @@ def _states(
     shadow: Shadow | None,
     contested: Mapping[str, Contested],
 ) -> dict[str, FieldState]:
-    key_field = connection.maps["customer"].key_field
+    table = person_map(connection, person.object)
+    key_field = table.key_field if table else None
     till, crm = (shadow or {}).get("till", {}), (shadow or {}).get("crm", {})
     # What we wrote is read back when its row has come with a stamp of the CRM since. If somebody else was the
     # last to write it, what it shows is no mere spelling of ours: it may be their edit, and counts as one.
@@ -238,7 +240,7 @@ def _states(
     for name, value in one.payload.items():
         if name == key_field or isinstance(value, Given):
             continue
-        if before.role == "second" and name in _PRIMARY_ONLY:
+        if before.role == "second" and name in PRIMARY_ONLY:
             continue
         seen = Pair(one.texts.get(name), person.fields.get(name))
         agreed = Pair(till.get(name), crm.get(name)) if shadow else None
@@ -280,15 +282,16 @@ def _still_open(one: Seen, person: CrmPersonRow, contested: Contested | None, de
     return Conflict(None, one.texts.get(contested.field), person.fields.get(contested.field))
 
 
-def alikes(connection: Connection, ways: Mapping[str, Way], region: str | None) -> Mapping[str, Alike]:
-    """Return how the values of each field are compared."""
-    if region not in connection.alikes:
-        fields = connection.objects[connection.maps["customer"].object].fields
-        connection.alikes[region] = {
+def alikes(connection: Connection, object_name: str, region: str | None) -> Mapping[str, Alike]:
+    """Return how the values of each field of an object are compared."""
+    where = object_name, region
+    if where not in connection.alikes:
+        ways, fields = ways_of(connection, object_name), connection.objects[object_name].fields
+        connection.alikes[where] = {
             name: comparison(facts.type, ways[name].slot if name in ways else None, region)
             for name, facts in fields.items()
         }
-    return connection.alikes[region]
+    return connection.alikes[where]
 
 
 def put(shadow: dict[str, str], name: str, value: Value) -> None:

@@ -24,6 +24,7 @@ from tillbridge.store.spool import Spool
 from tillbridge.store.state import State
 from tillbridge.sync.alike import Alike
 from tillbridge.sync.fieldmap import CustomerModel, FieldMap
+from tillbridge.sync.freshness import Landed
 from tillbridge.sync.pullback import Way
 from tillbridge.sync.reconcile import Authority, Mode
 from tillbridge.sync.safety import DEFAULT_LIMITS, Limits
@@ -137,14 +138,16 @@ class Connection:
     objects: Mapping[str, ObjectFacts]
     around: Surroundings
     progress: Progress
+    converted: Mapping[str, FieldMap] = field(default_factory=dict)  # by object: whom a Lead may become
     approve: bool = False  # a person has said beforehand that nothing is to be held back
-    changing: set[str] = field(default_factory=set)  # linked customers that this run has changed
     moved: set[str] = field(default_factory=set)  # those whose record this run has seen changed in the CRM
     put_right: set[str] = field(default_factory=set)  # held, and the CRM shows again what both agreed on
-    ways: Mapping[str, Way] | None = None  # engine.compare.ways_of, once it was asked for
-    alikes: dict[str | None, Mapping[str, Alike]] = field(default_factory=dict)  # by where people dial
+    ways: dict[str, Mapping[str, Way]] = field(default_factory=dict)  # engine.mapping.ways_of, by object
+    # By object, and by where people dial.
+    alikes: dict[tuple[str, str | None], Mapping[str, Alike]] = field(default_factory=dict)
     unlisted: set[str] = field(default_factory=set)  # registers that sales name and the till does not list
     region: str | None = None  # where people dial without a country code
+    landed: list[Landed] = field(default_factory=list)  # news that the CRM has confirmed
     # Called where long work can be left and gone on with: raises when others are to have a turn.
     give_way: Callable[[], None] = _go_on
 

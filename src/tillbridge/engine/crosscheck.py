@@ -19,6 +19,7 @@ import msgspec
 from tillbridge.engine import buyers
 from tillbridge.engine.catalog import directory_rows
 from tillbridge.engine.connection import Connection
+from tillbridge.engine.heirs import hand_over
 from tillbridge.engine.mapping import mapped
 from tillbridge.engine.people import PEOPLE_CURSOR, refresh_people
 from tillbridge.engine.preflight import refresh_directory
@@ -294,6 +295,7 @@ def _move_history(connection: Connection, old: str, new: str) -> Outcome:
     before = connection.state.links("customer", [old]).get(old)
     left = before if heir is not None and before is not None and before.crm_id != heir.crm_id else None
     known = connection.state.known("customer", [old, new])
+    shadows = connection.people.shadows([old])
     with connection.state.begin() as c:
         Verified(connection.state).rename(c, "customer", old, new)
         connection.arrivals.forget(c, [old])
@@ -305,6 +307,7 @@ def _move_history(connection: Connection, old: str, new: str) -> Outcome:
                 # The one that is kept speaks for the person from now on, and takes what the CRM has moved.
                 connection.state.settle(c, [_promoted(known[new], known[old])])
                 connection.state.doubt(c, "customer", [new])
+                hand_over(connection, c, shadows.get(old, {}), new)
     if left is not None:
         outcome.counts["duplicates left in Salesforce"] += 1
     if heir is not None:

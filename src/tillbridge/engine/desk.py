@@ -13,9 +13,9 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from tillbridge.engine.connection import Connection
-from tillbridge.engine.customers import plan_choice
 from tillbridge.engine.people import refresh_people
 from tillbridge.engine.preflight import forget_objects
+from tillbridge.engine.strangers import plan_choice
 from tillbridge.engine.sync import Slice, deliver, read_again, read_parents, send_waiting
 from tillbridge.engine.writer import Writer
 from tillbridge.model.answers import CrmPersonRow

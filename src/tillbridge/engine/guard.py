@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tillbridge.engine import crowds
 from tillbridge.engine.compare import text_of
 from tillbridge.engine.connection import Connection
 from tillbridge.store.arrivals import WAITING, Arrivals
@@ -22,13 +23,16 @@ from tillbridge.sync.fieldmap import payload_hash
 from tillbridge.sync.safety import ONCE_FOR_ALL, Counts, Entry, Objection, checksum, objections
 
 if TYPE_CHECKING:
-    from tillbridge.engine.customers import CustomerPlan
+    from tillbridge.engine.customerplan import CustomerPlan
 
 _APPROVED = "approved for ever"
 _MAP = "approved customer map"
 
 MAP_CHANGED = "map_changed"
 CHANGED_SINCE = "changed_since"
+
+# Who lets these pass has looked at a whole: what was counted until then is agreed to.
+_FOR_ALL_OF_IT = frozenset({"many_changes", MAP_CHANGED})
 
 _CHANGED_SINCE = Objection(CHANGED_SINCE, "it has changed since it was approved")  # type: ignore[arg-type]
 
@@ -44,16 +48,22 @@ class Held(msgspec.Struct, frozen=True):
     text: str
 
 
-def guard(connection: Connection, plan: CustomerPlan) -> Held | None:
-    """Take out of a plan what a person has to agree to first, and keep it for them; None: nothing."""
+def guard(connection: Connection, plan: CustomerPlan, *, more: bool = False) -> Held | None:
+    """Take out of a plan what a person has to agree to first, and keep it for them; None: nothing.
+
+    `more`: the till has not shown all that is new to us.
+    """
     entries = entries_of(plan)
     found, held = judge(connection, plan, entries)
     if connection.approve:
         approve_reasons(connection, [each.reason for each in found])
         found, held = [], {}
-    connection.changing |= {i for _, i in entries.keys() - held.keys()}
+    else:
+        _count(connection, plan, entries.keys() - held.keys(), more=more)
     if not held:
         return None
+    # They wait, and belong to the same large change as whoever comes after them.
+    crowds.note(connection, "changed", {i for _, i in held})
     reasons: set[str] = {each.reason for each in found}
     with connection.state.begin() as c:
         plan_id = connection.plans.hold(c, list(held.values()), reasons)
@@ -62,15 +72,45 @@ def guard(connection: Connection, plan: CustomerPlan) -> Held | None:
     return Held(plan_id, len(held), text)
 
 
+def _count(
+    connection: Connection, plan: CustomerPlan, free: Collection[tuple[str, str]], *, more: bool
+) -> None:
+    """Let those change to whom nobody objects, or put them off until it is known how many they are."""
+    entries, passed = entries_of(plan), _passed(connection)
+    edited = {i for side, i in free if i not in plan.fresh and checksum([entries[side, i]]) not in passed}
+    compared = {one.id for one in plan.seen}
+    off: set[str] = set()
+    if edited and crowds.unseen(connection, compared, _changing(connection, plan, edited), more=more):
+        off = crowds.that_come_again(connection, edited)
+        plan.put_off(off)
+    crowds.keep_put_off(connection, compared, off)
+    crowds.note(connection, "changed", edited - off)
+
+
+def _passed(connection: Connection) -> set[str]:
+    """Return the checksums of what a person has let pass."""
+    return {checksum([entry]) for plan in connection.plans.in_state(APPROVED) for entry in plan.entries}
+
+
+def _changing(connection: Connection, plan: CustomerPlan, edited: Collection[str]) -> set[str]:
+    """Return who has changed lately, and who would as far as anybody knows."""
+    # Who has moved in the CRM comes slice by slice, and counts before.
+    to_come = crowds.put_off(connection)
+    if connection.moved:
+        connection.moved &= crowds.pending(connection)
+        to_come |= connection.moved
+    to_come -= {one.id for one in plan.seen}
+    return {*edited, *crowds.lately(connection, "changed"), *to_come} - plan.fresh
+
+
 def judge(
     connection: Connection, plan: CustomerPlan, entries: Mapping[tuple[str, str], Entry]
 ) -> tuple[list[Objection], dict[tuple[str, str], Entry]]:
     """Say what speaks against a plan, and what of it a person has to agree to first. Holds nothing."""
     approved_plans = connection.plans.in_state(APPROVED)
     approved = [entry for each in approved_plans for entry in each.entries]
-    passed = {checksum([entry]) for entry in approved}
+    passed = _passed(connection)
     open_ones = {key: entry for key, entry in entries.items() if checksum([entry]) not in passed}
-    # Who has moved in the CRM comes slice by slice; a slice alone may look like little.
     connection.moved -= {entry.till_id for entry in approved if entry.till_id}
     found = _objections(connection, plan, open_ones)
     reasons: set[str] = {each.reason for each in found}
@@ -148,7 +188,7 @@ def _objections(
     linked = connection.state.count_linked("customer")
     counts = Counts(
         linked=linked,
-        changing=len(connection.changing | connection.moved | {i for _, i in entries if i not in plan.fresh}),
+        changing=len(_changing(connection, plan, {i for _, i in entries})),
         theirs=sum(side == "crm" and i in plan.theirs for side, i in entries),
         till_updates=sum(side == "till" for side, _ in entries),
     )
@@ -181,6 +221,8 @@ def approve_reasons(connection: Connection, reasons: Collection[str]) -> None:
     once = {*approved_reasons(connection), *(each for each in reasons if each in ONCE_FOR_ALL)}
     with connection.state.begin() as c:
         connection.state.keep(c, _APPROVED, sorted(once))
+        if _FOR_ALL_OF_IT & set(reasons):
+            crowds.forget(connection.state, c)
         if MAP_CHANGED in reasons:
             connection.state.keep(c, _MAP, _map_digest(connection))
 
@@ -198,7 +240,8 @@ def map_changed(connection: Connection) -> bool:
 
 def _map_digest(connection: Connection) -> str:
     table = connection.maps["customer"]
-    return payload_hash({"object": table.object, **table.lines}).hex()
+    own = {each.object: dict(each.lines) for each in connection.converted.values() if each.overridden}
+    return payload_hash({"object": table.object, **table.lines, **own}).hex()
 
 
 def approve(connection: Connection, plan_id: int, by: str) -> list[str]:
@@ -287,6 +330,7 @@ def drop(state: State, arrivals: Arrivals, plans: Plans, plan: Plan) -> int:
     people = arrivals.get({entry.crm_id for entry in plan.entries if entry.crm_id})
     entering = [each for each in people.values() if each.state == "held"]
     with state.begin() as c:
+        crowds.forget(state, c)
         state.settle(c, held, verified=False)
         state.doubt(c, "customer", [each.till_id for each in held])
         for each in entering:

@@ -6,7 +6,7 @@ the CRM's own people write too, only a record that is not there yet gets it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from tillbridge.model.sale import BuyerStanding, Ref
 from tillbridge.model.writing import ObjectFacts
 from tillbridge.sync.fieldmap import FieldMap
 from tillbridge.sync.fit import fit
+from tillbridge.sync.pullback import Way, writable
 from tillbridge.sync.remedies import Edit, Remedy, read, replaced
 
 # Records that carry money of their own; their details inherit the currency.
@@ -31,11 +32,31 @@ _OURS = "__c"
 _TOLD = frozenset({"cut", "dropped", "moved"})
 
 
+def person_map(connection: Connection, object_name: str) -> FieldMap | None:
+    """Return the table by which customers are written to this object; None: values do not flow there."""
+    table = connection.maps["customer"]
+    return table if object_name == table.object else connection.converted.get(object_name)
+
+
+def ways_of(connection: Connection, object_name: str | None = None) -> Mapping[str, Way]:
+    """Return the fields of the CRM that go back to the till, of customers or of whom a Lead became."""
+    name = object_name or connection.maps["customer"].object
+    if name not in connection.ways:
+        table = person_map(connection, name)
+        connection.ways[name] = writable(table, connection.objects[name]) if table else {}
+    return connection.ways[name]
+
+
 def mapped(
-    connection: Connection, kind: str, facts: msgspec.Struct, *, creating: bool = False
+    connection: Connection,
+    kind: str,
+    facts: msgspec.Struct,
+    *,
+    creating: bool = False,
+    table: FieldMap | None = None,
 ) -> tuple[dict[str, Mapped], str | None]:
     """Return the payload of a thing and what had to be done to make it fit, in words."""
-    table = connection.maps[kind]
+    table = table or connection.maps[kind]
     held, decided = connection.objects[table.object], connection.journal.decided()
     plain = table(facts)
     remedies = decided.remedies.get(table.object)

@@ -14,9 +14,9 @@ import msgspec
 
 from tillbridge.engine.arrivals import BY_DETAIL, SAID_DETAIL, arrive_as_said
 from tillbridge.engine.connection import Connection
-from tillbridge.engine.customers import plan_choice
 from tillbridge.engine.desk import Mistaken, read_customers
 from tillbridge.engine.people import refresh_people
+from tillbridge.engine.strangers import plan_choice
 from tillbridge.engine.sync import Slice, deliver, send_waiting
 from tillbridge.engine.writer import Writer
 from tillbridge.model.answers import CrmPersonRow

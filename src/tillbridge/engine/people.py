@@ -19,13 +19,17 @@ import msgspec
 import sqlalchemy as sa
 
 from tillbridge.engine.connection import Connection, Settings
+from tillbridge.engine.mapping import person_map, ways_of
 from tillbridge.engine.streams import OVERLAP
 from tillbridge.model.answers import CrmPersonRow
 from tillbridge.model.errors import Halted
 from tillbridge.store.arrivals import Arrival
-from tillbridge.store.state import CONVERTED, Link
+from tillbridge.store.state import CONVERTED, DELETED, Link, Settled
 from tillbridge.store.verified import MERGED_CRM, Verified
+from tillbridge.sync.alike import blank
+from tillbridge.sync.fieldmap import key
 from tillbridge.sync.match import RULES, MatchRules, candidate_of, match_keys
+from tillbridge.sync.reconcile import opted_out
 
 _OBJECTS = ("Account", "Contact", "Lead")
 PEOPLE_CURSOR = _CURSOR = "crm people"
@@ -37,6 +41,9 @@ _INDEX_AT_ONCE = 2_000
 # From so many changed people on, stamps are asked for first: a page of whole rows holds 200.
 CROWD_FROM = 200
 _CROWD = "crm people crowd"
+
+# The fields that everybody in the index was asked for, by object.
+_ASKED = "crm people fields"
 
 # In a shadow of the CRM's side: the fields that we have written and not read back since, comma-separated.
 UNCONFIRMED = "~unconfirmed"
@@ -63,9 +70,10 @@ def read_people(connection: Connection) -> None:
                 batch = []
         take_in(connection, batch, newest)
         bar.advance(len(batch))
-    if newest is None:
-        # Nobody is there yet: from now on only what changes is asked for.
-        with connection.state.begin() as c:
+    with connection.state.begin() as c:
+        connection.state.keep(c, _ASKED, _asked(connection))
+        if newest is None:
+            # Nobody is there yet: from now on only what changes is asked for.
             connection.state.move_cursor(c, _CURSOR, _NOBODY_YET.isoformat())
     bar.close()
 
@@ -73,7 +81,8 @@ def read_people(connection: Connection) -> None:
 def refresh_people(connection: Connection) -> None:
     """Take in who has changed in the CRM since the last look: one call."""
     position = connection.state.cursor(_CURSOR)
-    if position is None:
+    if position is None or connection.state.fact(_ASKED) != _asked(connection):
+        # Of a field that was never asked for, a blank would be no more than our own ignorance.
         read_people(connection)
         return
     newest = datetime.fromisoformat(position)
@@ -122,10 +131,16 @@ def take_in(connection: Connection, rows: Sequence[CrmPersonRow], newest: dateti
     connection.moved |= {i for i in moved if i in standings and standings[i].state != "held"}
     connection.put_right |= {i for i, each in standings.items() if each.state == "held" and i not in moved}
     arrivals = connection.arrivals.get([row.id for row in rows if _is_gone(row)])
+    heirs = {row.id: row for row in living}
+    agreed = _agreed_before(connection, rows, heirs, linked)
+    back = _come_back(connection, living, linked)
     with connection.state.begin() as c:
         for row in rows:
             if _is_gone(row):
                 _follow(connection, c, row, arrivals.get(row.id))
+        # A Lead's values went with it: what was agreed on goes too, so that the next edit is one.
+        connection.people.cast(c, agreed)
+        connection.state.settle(c, back, verified=False)
         connection.people.index(c, keyed)
         connection.state.doubt(c, "customer", moved)
         connection.people.cast(c, confirmed)
@@ -133,6 +148,10 @@ def take_in(connection: Connection, rows: Sequence[CrmPersonRow], newest: dateti
         connection.arrivals.want(c, wanted)
         if newest is not None:
             connection.state.move_cursor(c, _CURSOR, newest.astimezone(UTC).isoformat())
+
+
+def _asked(connection: Connection) -> dict[str, list[str]]:
+    return {name: sorted(fields) for name, fields in _objects(connection).items()}
 
 
 def _is_gone(row: CrmPersonRow) -> bool:
@@ -165,6 +184,61 @@ def _follow(
         connection.state.keep(transaction, MOVED_FACT, sorted({*waiting, *customers}))
 
 
+def _come_back(
+    connection: Connection, living: Sequence[CrmPersonRow], linked: Mapping[str, Collection[str]]
+) -> list[Settled]:
+    """Let those be looked for again whose record had been deleted, and is shown once more."""
+    start = key(connection.account.id, "customer", "")
+    keys = {row.key for row in living if row.key and row.key.startswith(start) and row.id not in linked}
+    known = connection.state.known("customer", {each.removeprefix(start) for each in keys})
+    return [
+        Settled(kind="customer", till_id=i, state="waiting", reason="its record is back in Salesforce")
+        for i, each in known.items()
+        if each.crm_id is None and each.reason == DELETED
+    ]
+
+
+def _agreed_before(
+    connection: Connection,
+    rows: Sequence[CrmPersonRow],
+    heirs: Mapping[str, CrmPersonRow],
+    linked: Mapping[str, Collection[str]],
+) -> dict[tuple[str, str], Mapping[str, str]]:
+    """Return what was agreed on with Leads, as it is said of those whom they became just now."""
+    found: dict[tuple[str, str], Mapping[str, str]] = {}
+    for row in rows:
+        heir = heirs.get(row.became or "") if row.converted else None
+        if heir is None or person_map(connection, heir.object) is None or heir.id in linked:
+            continue
+        for till_id, shadow in connection.people.shadows(linked.get(row.id, ())).items():
+            till, crm = _said_of(connection, row.object, heir, shadow)
+            found[till_id, "till"], found[till_id, "crm"] = till, crm
+    return found
+
+
+def _said_of(
+    connection: Connection, was: str, heir: CrmPersonRow, shadow: Mapping[str, Mapping[str, str]]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Say what was agreed on with a record of one object by the fields of another.
+
+    What the conversion has not taken along was never agreed on: it is filled as any blank, and a no is
+    said again.
+    """
+    slots = {way.slot: name for name, way in ways_of(connection, was).items()}
+    till: dict[str, str] = {}
+    crm: dict[str, str] = {}
+    for name, way in ways_of(connection, heir.object).items():
+        old = slots.get(way.slot)
+        shown, theirs = heir.fields.get(name), shadow.get("crm", {}).get(old or "")
+        lost = opted_out(theirs) and not opted_out(shown) if way.opt_out else blank(shown)
+        if old is None or lost:
+            continue
+        for side, values in (("till", till), ("crm", crm)):
+            if (value := shadow.get(side, {}).get(old)) is not None:
+                values[name] = value
+    return till, crm
+
+
 def _stop_arrival(
     connection: Connection, transaction: sa.Connection, arrival: Arrival | None, new: Link | None
 ) -> None:
@@ -183,13 +257,13 @@ def _moved(
 
     And the shadows of those who show, for the first time since, what we have written ourselves.
     """
-    table = connection.maps["customer"]
     ours = connection.crm.org().user_id
     shadows = connection.people.shadows([i for ids in linked.values() for i in ids])
     moved: set[str] = set()
     confirmed: dict[tuple[str, str], Mapping[str, str]] = {}
     for row in rows:
-        if row.object != table.object:
+        table = person_map(connection, row.object)
+        if table is None:
             continue
         for till_id in linked.get(row.id, ()):
             shown = dict(shadows.get(till_id, {}).get("crm", {}))
@@ -266,11 +340,11 @@ def rules_of(settings: Settings) -> MatchRules:
 
 def _objects(connection: Connection) -> dict[str, tuple[str, ...]]:
     """Return where people are looked for, whatever the model, and the fields that the map writes there."""
-    table = connection.maps["customer"]
     held = {
         name
         for name in _OBJECTS
         if name in connection.objects
         and (name != "Account" or "IsPersonAccount" in connection.objects[name].fields)
     }
-    return {name: table.targets if name == table.object else () for name in _OBJECTS if name in held}
+    maps = {name: person_map(connection, name) for name in _OBJECTS if name in held}
+    return {name: table.targets if table else () for name, table in maps.items()}

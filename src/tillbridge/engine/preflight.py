@@ -28,7 +28,7 @@ from tillbridge.store.plans import Plans
 from tillbridge.store.raw import Raw
 from tillbridge.store.spool import Spool
 from tillbridge.store.state import State
-from tillbridge.sync.fieldmap import FieldMap
+from tillbridge.sync.fieldmap import BECOME, FieldMap
 
 _FACT = "objects"
 _FRESH = timedelta(days=1)
@@ -68,6 +68,7 @@ def prepare(
     Raises ConfigurationInvalid with every missing object, field and permission,
     Halted when this state belongs to another account or org.
     """
+    become = [table for name, table in maps.items() if name in BECOME]
     directory = kept_directory(people)
     is_kept = directory is not None and directory.account.id == account
     if directory is None or fresh or not is_kept or not (as_kept or directory.is_fresh(clock)):
@@ -103,7 +104,8 @@ def prepare(
         plans=plans,
         clock=clock,
         rng=rng,
-        maps=maps,
+        maps={name: table for name, table in maps.items() if name not in BECOME},
+        converted={table.object: table for table in become if _is_held(table, objects)},
         account=directory.account,
         objects=objects,
         around=around,
@@ -112,6 +114,14 @@ def prepare(
     )
     note_rules(connection)
     return connection
+
+
+def _is_held(table: FieldMap, objects: Mapping[str, ObjectFacts]) -> bool:
+    """Say whether the org holds such people at all, and our key for them."""
+    held = objects.get(table.object)
+    if held is None or table.key_field not in held.fields:
+        return False
+    return table.object != "Account" or "IsPersonAccount" in held.fields
 
 
 def refresh_directory(connection: Connection) -> Directory:
@@ -131,6 +141,8 @@ def mistakes_of(maps: Mapping[str, FieldMap], objects: Mapping[str, ObjectFacts]
     """Name everything that the maps write and the org does not take, with the path of the map's line."""
     mistakes: list[tuple[str, str]] = []
     for name, table in maps.items():
+        if name in BECOME and not table.overridden:
+            continue  # Where the org has no such people, no Lead becomes one.
         held = objects.get(table.object)
         if held is None:
             mistakes.append((f"map.{name}", f"the org shows no object {table.object}; {_ADVICE}"))

@@ -13,10 +13,12 @@ from typing import Any
 
 import msgspec
 
+from tillbridge.engine import crowds
 from tillbridge.engine.arrivals import Arrived, arrive, index_till_people, settle_arrived
 from tillbridge.engine.compare import text_of
 from tillbridge.engine.connection import Connection
-from tillbridge.engine.customers import CustomerPlan, carry_plan, plan_customers
+from tillbridge.engine.customerplan import CustomerPlan
+from tillbridge.engine.customers import carry_plan, plan_customers
 from tillbridge.engine.guard import close_applied, entries_of, judge
 from tillbridge.engine.people import read_again, refresh_people
 from tillbridge.engine.rows import LAYERS, Row
@@ -112,7 +114,7 @@ def _read(
     taken = take(state, CUSTOMERS, till.customers)
     sales = take(state, SALES, till.sales)
     customers = {customer.id: customer for customer in not_refused(state, "customer", taken.rows)}
-    unlike = state.to_compare(COMPARED_AT_ONCE)
+    unlike = crowds.to_compare(connection, COMPARED_AT_ONCE)
     buyers = {sale.customer_id for sale in sales.rows if sale.customer_id}
     wanted = {known.till_id for known in state.in_state("customer", "waiting")}
     wanted |= {*unlike, *arrived.look_again, *(buyers - state.known("customer", buyers).keys())}

@@ -26,6 +26,7 @@ from tillbridge.engine.privacy_crm import Left, Receipts
 from tillbridge.engine.subject import Subject, find, kept_of, read, recognised_by
 from tillbridge.model.errors import BadRequest
 from tillbridge.model.records import Customer
+from tillbridge.store.database import overwrite_deleted
 from tillbridge.store.erasing import forget_digests
 from tillbridge.store.holdings import Holdings
 from tillbridge.store.sought import Sought
@@ -140,7 +141,7 @@ def go_on(work: Work) -> dict[str, Any]:
         case.done.append("reported")
         case.sealed = None
         with state.begin() as c:
-            c.exec_driver_sql("PRAGMA secure_delete=ON")
+            overwrite_deleted(c)
             work.office.tombstones.keep(c, case)
         state.compact()
     return report

@@ -58,13 +58,23 @@ def back_off(fails: int, rng: random.Random, retry_after: float | None = None) -
 
 
 def interval_after(
-    stream: Stream, paces: Mapping[str, Pace], shops: Shops, now: float, *, news: bool
+    stream: Stream,
+    paces: Mapping[str, Pace],
+    shops: Shops,
+    now: float,
+    *,
+    news: bool,
+    at_least: float = 0.0,
 ) -> float:
-    """Return how long a stream that was just read can wait: less while a shop is open, or has just sold."""
+    """Return how long a stream that was just read can wait: less while a shop is open, or has just sold.
+
+    `at_least`: so long it has to, for want of calls.
+    """
     pace = paces.get(pace_name(stream.kind, stream.name))
     if pace is None:
         return stream.every
-    due = next_due(pace, Standing(ran_at=now, news_at=now if news else None), shops, now)
+    standing = Standing(ran_at=now, news_at=now if news else None)
+    due = next_due(pace, standing, shops, now, at_least=at_least)
     return stream.every if due is None else due - now
 
 

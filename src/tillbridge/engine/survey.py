@@ -21,7 +21,12 @@ from tillbridge.model.reading import Query
 from tillbridge.model.records import Sale, Store
 from tillbridge.model.sale import lands
 from tillbridge.sync.forecast import Survey
-from tillbridge.sync.schedule import CLOSES_AFTER_MINUTES, OPENS_BEFORE_MINUTES
+from tillbridge.sync.schedule import (
+    CLOSES_AFTER_MINUTES,
+    OPENS_BEFORE_MINUTES,
+    open_hours_a_week,
+    parse_hours,
+)
 
 # What a day brings is taken from so many days: whole weeks, since no day of a week is like another.
 RECENT_DAYS = 28
@@ -49,8 +54,15 @@ _PEOPLE = (
 _STEPS = 9
 
 
-def survey(settings: Settings, till: Till, crm: Crm, clock: Clock, progress: Progress) -> Survey:
-    """Ask both sides. Raises what the ports raise."""
+def survey(
+    settings: Settings,
+    till: Till,
+    crm: Crm,
+    clock: Clock,
+    progress: Progress,
+    opening_hours: Sequence[str] = (),
+) -> Survey:
+    """Ask both sides; hours that are written down are not looked for. Raises what the ports raise."""
     bar = progress.bar("Looking at both accounts", _STEPS)
     now = clock.now()
     account, stores, registers = till.account(), till.stores(), till.registers()
@@ -91,7 +103,11 @@ def survey(settings: Settings, till: Till, crm: Crm, clock: Clock, progress: Pro
         products_a_day=min(counts["products lately"] / days, counts["products"] / _OPEN_HOURS),
         lines_a_sale=lines,
         payments_a_sale=payments,
-        open_hours=open_hours(sample, stores),
+        open_hours=(
+            open_hours_a_week(parse_hours(opening_hours, "UTC")) / 7
+            if opening_hours
+            else open_hours(sample, stores)
+        ),
         people=people,
         model=settings.model,
         listens=settings.mode in LISTENS,

@@ -14,18 +14,22 @@ from typing import TypeVar
 
 import msgspec
 
-from tillbridge.engine import buyers
+from tillbridge.engine import buyers, crowds
 from tillbridge.engine.arrivals import Arrived, arrive, arrive_on_wish, claim, settle_arrived
 from tillbridge.engine.catalog import directory_rows, load_products, stock_rows
 from tillbridge.engine.connection import Bar, Connection
-from tillbridge.engine.customers import owed_rows, plan_customers
+from tillbridge.engine.customers import plan_customers
+from tillbridge.engine.freshness import News
 from tillbridge.engine.guard import close_applied, let_go_of_old_map
+from tillbridge.engine.identities import owed_rows
 from tillbridge.engine.patches import patch_lookups
 from tillbridge.engine.people import MOVED_FACT, refresh_people
 from tillbridge.engine.people import read_again as read_again_people
 from tillbridge.engine.preflight import refresh_directory
 from tillbridge.engine.rows import Row
 from tillbridge.engine.sales import plan_sales
+from tillbridge.engine.showcase import show_sales, show_stock
+from tillbridge.engine.stale import stale_of
 from tillbridge.engine.streams import CUSTOMERS, PRODUCTS, SALES, STOCK, VOIDS, take
 from tillbridge.engine.writer import Delivery, Writer
 from tillbridge.model.errors import PermissionMissing
@@ -151,7 +155,8 @@ def _read(connection: Connection, parts: Collection[str] = PARTS) -> Slice:
         found.more = found.more or len(due) == RETRIED_AT_ONCE
         read_again(connection, found, due)
         found.more = read_waiting(connection, found) or found.more
-        unlike = list(connection.state.to_compare(COMPARED_AT_ONCE))
+        # While the till goes on showing what is new, nobody could be changed yet who is compared.
+        unlike = [] if _is_midway(connection, found) else crowds.to_compare(connection, COMPARED_AT_ONCE)
         found.more = found.more or len(unlike) == COMPARED_AT_ONCE
     wanted = set(unlike) | found.arrived.look_again | connection.put_right
     connection.put_right = set()
@@ -163,8 +168,24 @@ def _read(connection: Connection, parts: Collection[str] = PARTS) -> Slice:
     _take_customers(found, [customer for customer, _ in found.arrived.created.values()])
     if AGAIN in parts:
         _read_receipts_to_send_again(connection, found)
+    _read_stale(connection, found, parts)
     read_parents(connection, found)
     return found
+
+
+def _read_stale(connection: Connection, found: Slice, parts: Collection[str]) -> None:
+    """Read again who and what was just sold, where the polls of them have not come to it for long."""
+    sales = found.sales.values()
+    if CUSTOMERS not in parts and sales:
+        ids = stale_of(connection, CUSTOMERS, sales)
+        _read_customers_by_id(connection, found, set(ids) - found.customers.keys())
+    if PRODUCTS not in parts and sales:
+        ids = stale_of(connection, PRODUCTS, sales)
+        _read_things(connection, found, [("product", i) for i in ids if i not in found.products])
+
+
+def _is_midway(connection: Connection, found: Slice) -> bool:
+    return crowds.is_midway(connection, found.moves.get(CUSTOMERS))
 
 
 def _read_streams(connection: Connection, found: Slice, parts: Collection[str]) -> None:
@@ -394,6 +415,8 @@ def carry(connection: Connection, found: Slice) -> Counter[str]:
 def deliver(connection: Connection, found: Slice, *, force: bool) -> Delivery:
     """Decide about a slice and write it; digests decide what goes out, unless `force`."""
     counts: Counter[str] = Counter()
+    seen_at = found.seen_at or connection.clock.now()
+    news = News(connection, found.sales, found.customers, seen_at)
     if found.products:
         # Prices are found by product and book, so products go first, in a call of their own.
         products = list(found.products.values())
@@ -406,8 +429,8 @@ def deliver(connection: Connection, found: Slice, *, force: bool) -> Delivery:
         again=found.arrived.look_again,
         fresh_index=found.people_read,
         force=force,
+        more=_is_midway(connection, found),
     )
-    seen_at = found.seen_at or connection.clock.now()
     sales = plan_sales(connection, list(found.sales.values()), history=False, seen_at=seen_at)
     moved = buyers.moved_sales(connection, found.sales.values())
     people.begin()
@@ -416,11 +439,15 @@ def deliver(connection: Connection, found: Slice, *, force: bool) -> Delivery:
         buyers.note(connection, c, moved)
         connection.raw.keep(c, "sale", found.sales.values())
         connection.raw.keep(c, "customer", found.customers.values())
+        show_sales(connection, c, found.sales.values())
+        show_stock(connection, c, found.stock)
         # A sale that does not enter any more cannot be refused either.
         connection.journal.resolve(c, [(each.kind, each.till_id) for each in sales.settled])
     rows = [*found.rows, *people.rows, *sales.rows, *stock_rows(connection, found.stock)]
     rows += owed_rows(connection, found.customers, found.owed, rows)
-    delivery = Writer(connection).deliver(rows, extra=people.after, force=force)
+    writer = Writer(connection)
+    news.decided()
+    delivery = writer.deliver(rows, extra=news.with_extra(people.after, writer), force=force)
     delivery.counts.update(people.carry_edits())
     people.finish()
     settle_arrived(connection, found.arrived.created)

@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import sqlalchemy as sa
 
-from tillbridge.engine.compare import Seen, Written, digest_of, put, seen_of, ways_of
+from tillbridge.engine.compare import Seen, Written, as_shown_to, digest_of, put, seen_of
 from tillbridge.engine.connection import Connection
+from tillbridge.engine.mapping import ways_of
 from tillbridge.model.acks import Refused
 from tillbridge.model.errors import BadRequest, PermissionMissing
 from tillbridge.model.records import Customer
@@ -68,7 +69,7 @@ def carry_edits(connection: Connection, edits: Sequence[TillEdit]) -> Counter[st
 
 
 def _settle(connection: Connection, edit: TillEdit, after: Customer) -> None:
-    shown = seen_of(connection, after).texts
+    shown = as_shown_to(connection, seen_of(connection, after), edit.object).texts
     expected = {**edit.one.texts}
     till, crm = {}, {}
     for each in edit.written:
@@ -80,13 +81,15 @@ def _settle(connection: Connection, edit: TillEdit, after: Customer) -> None:
     for name in _shown_otherwise(connection, edit):
         till[name] = shown.get(name)
         put(expected, name, shown.get(name))
+    is_ours = edit.object == connection.maps["customer"].object
     standing = Settled(
         kind="customer",
         till_id=edit.one.id,
         state=edit.state,
         reason=edit.reason,
         # Not of what was read back: an edit that somebody has made meanwhile must differ from it.
-        digest=digest_of(expected, archived=edit.one.customer.archived),
+        # Of whom a Lead became no such digest can be made: they are compared once more.
+        digest=digest_of(expected, archived=edit.one.customer.archived) if is_ours else None,
     )
     with connection.state.begin() as c:
         connection.people.amend(c, edit.one.id, till=till, crm=crm)
@@ -102,7 +105,7 @@ def _shown_otherwise(connection: Connection, edit: TillEdit) -> set[str]:
 
     A till that holds nothing but a secondary address shows it as the e-mail.
     """
-    emails = {name for name, way in ways_of(connection).items() if way.slot in EMAILS}
+    emails = {name for name, way in ways_of(connection, edit.object).items() if way.slot in EMAILS}
     written = {each.field for each in edit.written}
     return emails - written if emails & written else set()
 

@@ -16,8 +16,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import msgspec
 import sqlalchemy as sa
 
-from tillbridge.engine.compare import Seen, alikes, as_texts, digest_of, pending_of, seen_of, ways_of
+from tillbridge.engine.compare import (
+    Seen,
+    alikes,
+    as_shown_to,
+    as_texts,
+    digest_of,
+    pending_of,
+    seen_of,
+)
 from tillbridge.engine.connection import Connection
+from tillbridge.engine.mapping import person_map, ways_of
 from tillbridge.engine.people import UNCONFIRMED, read_again
 from tillbridge.engine.rows import Row, Standing
 from tillbridge.engine.writer import Writer
@@ -167,11 +176,12 @@ def _pairs(connection: Connection, backs: Iterable[Back]) -> dict[str, _Pair]:
     shadows = connection.people.shadows(ids)
     pages = connection.till.customers(Query(ids=tuple(ids))) if ids else ()
     shown = {customer.id: customer for page in pages for customer in page.rows}
-    return {
-        i: _Pair(seen_of(connection, shown[i]), each, people[each.crm_id or ""], pending_of(shadows.get(i)))
-        for i, each in known.items()
-        if i in shown and (each.crm_id or "") in people
-    }
+    pairs = {}
+    for i, each in known.items():
+        if i in shown and (person := people.get(each.crm_id or "")) is not None:
+            one = as_shown_to(connection, seen_of(connection, shown[i]), person.object)
+            pairs[i] = _Pair(one, each, person, pending_of(shadows.get(i)))
+    return pairs
 
 
 def _objection(connection: Connection, back: Back, pair: _Pair | None) -> str | None:
@@ -185,10 +195,11 @@ def _objection(connection: Connection, back: Back, pair: _Pair | None) -> str | 
         return f'nothing is written to Lightspeed while customers.mode is "{mode}"'
     if back.side == "crm" and mode in _CRM_IS_CLOSED:
         return f'nothing is written to people in Salesforce while customers.mode is "{mode}"'
-    if pair.person.object != connection.maps["customer"].object:
+    if person_map(connection, pair.person.object) is None:
         return f"the field map does not speak of a {pair.person.object}"
-    shows, ways = _shows(pair, back.side, back.field), ways_of(connection)
-    alike = alikes(connection, ways, region_of(pair.one.customer, connection.region)).get(back.field)
+    shows, ways = _shows(pair, back.side, back.field), ways_of(connection, pair.person.object)
+    region = region_of(pair.one.customer, connection.region)
+    alike = alikes(connection, pair.person.object, region).get(back.field)
     if alike is None:
         return f"{pair.person.object} has no field {back.field} any more"
     if (way := ways.get(back.field)) and way.opt_out and opted_out(shows) and not opted_out(back.value):
@@ -291,7 +302,7 @@ def _settle_crm(
 
 
 def _write_till(connection: Connection, pair: _Pair, backs: Sequence[Back], found: Undone, why: str) -> None:
-    ways = ways_of(connection)
+    ways = ways_of(connection, pair.person.object)
     zone = connection.zones[0] if connection.zones else None
     slots = pulled(
         {back.field: back.value for back in backs},
@@ -318,7 +329,7 @@ def _write_till(connection: Connection, pair: _Pair, backs: Sequence[Back], foun
         found.skipped += [(back, CHANGED) for back in taken]
         return
     moved = {name for name, way in ways.items() if way.slot in slots.slots} | {back.field for back in taken}
-    shown = seen_of(connection, after).texts
+    shown = as_shown_to(connection, seen_of(connection, after), pair.person.object).texts
     expected = {name: text for name, text in pair.one.texts.items() if name not in moved}
     expected |= {name: shown[name] for name in moved if name in shown}
     standing = Settled(
@@ -328,7 +339,7 @@ def _write_till(connection: Connection, pair: _Pair, backs: Sequence[Back], foun
         reason=pair.known.reason,
         # Of what we expect, as in `tillwrites`, unless the till has shown an edit that no poll has seen.
         digest=digest_of(expected, archived=pair.one.customer.archived)
-        if pair.known.digest == pair.one.digest
+        if pair.known.digest == pair.one.digest and pair.person.object == connection.maps["customer"].object
         else None,
     )
     with connection.state.begin() as c:

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from tillbridge.engine.connection import Settings
-from tillbridge.engine.customers import confirmed_by
 from tillbridge.engine.directory import home_region, kept_directory, surroundings
+from tillbridge.engine.identities import confirmed_by
 from tillbridge.engine.people import rules_of
 from tillbridge.store.arrivals import Arrivals
 from tillbridge.store.people import People

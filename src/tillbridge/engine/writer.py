@@ -64,6 +64,7 @@ class Writer:
         self._connection = connection
         self._state = connection.state
         self._rank = {kind: rank for rank, kind in enumerate(LAYERS)}
+        self.sent_at = 0.0  # when the last call went out
 
     def deliver(self, rows: Sequence[Row], *, extra: Extra | None = None, force: bool = False) -> Delivery:
         """Send what differs from what the CRM last confirmed; `force` sends the rest too.
@@ -138,6 +139,7 @@ class Writer:
 
     def _send(self, slots: list[Slot]) -> list[list[Ack]]:
         """Make one call. A call that is refused as a whole is a refusal of each of its rows."""
+        self.sent_at = self._state.now()
         try:
             return self._connection.crm.write(slots)
         except BadRequest as error:
