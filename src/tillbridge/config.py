@@ -1,6 +1,7 @@
 """What people may set: `tillbridge.toml`, read once and checked whole, every mistake with its path.
 
-Any value may be `{env = "NAME"}`. Plain http is accepted for loopback only.
+Any value may be `{env = "NAME"}`, or `{secret = "NAME"}` for one that
+`tillbridge secrets set NAME` has sealed. Plain http is accepted for loopback only.
 What a setting means is written beside it; the reference page is made from here.
 """
 
@@ -8,11 +9,11 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
-import ipaddress
 import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -33,6 +34,8 @@ from pydantic import (
 )
 
 from tillbridge.model.errors import ConfigurationInvalid
+from tillbridge.model.hosts import is_loopback
+from tillbridge.secrets import SecretLookup
 
 FILE_NAME = "tillbridge.toml"
 MatchRule = Literal["external_id", "email", "phone", "address"]
@@ -46,18 +49,9 @@ def _origin(text: str) -> str:
         raise ValueError("must be an origin such as https://example.com")
     if parts.path or parts.query or parts.fragment or parts.username:
         raise ValueError("must be an origin without a path, such as https://example.com")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError("plain http is accepted for this machine only (127.0.0.1, localhost); use https")
     return text.rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _text(value: object) -> object:
@@ -99,15 +93,17 @@ class Salesforce(_Table):
     client_id: Id  # the app's consumer key
     client_secret: SecretStr | None = None  # the app's consumer secret; client_credentials needs it
     username: str | None = None  # the integration user's; jwt needs it
-    private_key_file: Path | None = None  # PEM, beside this file or absolute; jwt needs it
+    private_key_file: Path | None = None  # PEM, beside this file or absolute; jwt needs it,
+    private_key: SecretStr | None = None  # or the PEM itself, sealed: {secret = "salesforce_private_key"}
     # For auth = "refresh_token"; a rotated one is kept in the state file.
     refresh_token: SecretStr | None = None
     api_version: Annotated[str, Field(pattern=r"^\d{2,3}\.0$")] = "67.0"  # of Salesforce's API
 
     @model_validator(mode="after")
     def _complete(self) -> Salesforce:
+        key = "private_key_file" if self.private_key is None else "private_key"
         needs = {
-            "jwt": ("username", "private_key_file"),
+            "jwt": ("username", key),
             "client_credentials": ("client_secret",),
             "refresh_token": ("refresh_token",),
         }[self.auth]
@@ -285,7 +281,7 @@ def _webhook(secret: SecretStr) -> SecretStr:
         raise ValueError("holds characters that an address may not hold")
     if parts.scheme not in {"https", "http"} or not host or parts.username:
         raise ValueError("must be an address such as https://hooks.slack.com/services/…")
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("plain http is accepted for this machine only (127.0.0.1, localhost); use https")
     return secret
 
@@ -333,7 +329,7 @@ class Alerts(_Table):
             raise ValueError(f"email_to also needs {' and '.join(missing)}")
         if bool(self.smtp_user) != (self.smtp_password is not None):
             raise ValueError("smtp_user and smtp_password go together")
-        if self.smtp_security == "none" and self.smtp_host and not _is_loopback(self.smtp_host):
+        if self.smtp_security == "none" and self.smtp_host and not is_loopback(self.smtp_host):
             raise ValueError(
                 'smtp_security = "none" is accepted for this machine only (127.0.0.1, localhost); '
                 'use "starttls" or "tls"'
@@ -354,8 +350,23 @@ class Service(_Table):
     database_url: SecretStr | None = None
     # A worker that was silent for so long is dead, and others take over what it was at.
     dead_after_seconds: Annotated[float, Field(ge=1)] = 30
-    host: str = "127.0.0.1"  # where /healthz, /readyz and /metrics answer; other machines: "0.0.0.0"
+    # Where the console, /healthz, /readyz and /metrics answer; for other machines: "0.0.0.0".
+    host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8642
+    # The console's own address as people type it, e.g. https://tillbridge.example.com behind a proxy that
+    # speaks TLS. Needed where it is reached by a name other than localhost.
+    url: str = ""
+
+
+class Freshness(_Table):
+    """How soon news of the till are to be in Salesforce. People are told when too many come later."""
+
+    # So many of a hundred are to come within the seconds below.
+    percent: Annotated[float, Field(gt=0, lt=100)] = 95
+    # A receipt: from its completion in the till until Salesforce has confirmed it.
+    receipts_seconds: Annotated[float, Field(gt=0)] = 120
+    # A customer: from a change in the till. While shops are closed, nobody looks for longer.
+    customers_seconds: Annotated[float, Field(gt=0)] = 900
 
 
 class Retry(_Table):
@@ -411,6 +422,7 @@ class Config(_Table):
     retry: Retry = Retry()
     schedule: Schedule = Schedule()
     budget: Budget = Budget()
+    freshness: Freshness = Freshness()
     keep: Keep = Keep()
     privacy: Privacy = Privacy()
     service: Service = Service()
@@ -436,7 +448,7 @@ def load(home: Path, env: Mapping[str, str] = os.environ) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationInvalid([(str(path), f"is not valid TOML: {error}")]) from error
     mistakes: list[tuple[str, str]] = []
-    filled = _fill(raw, env, "", mistakes)
+    filled = _fill(raw, _Sources(env, SecretLookup(home, env)), "", mistakes)
     if mistakes:
         raise ConfigurationInvalid(mistakes)
     try:
@@ -453,6 +465,20 @@ def load(home: Path, env: Mapping[str, str] = os.environ) -> Config:
     )
 
 
+def files_of(home: Path) -> dict[str, Path]:
+    """Return the files that a configuration names, by setting, whether or not it is complete."""
+    try:
+        raw = tomllib.loads((home / FILE_NAME).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return {}
+    crm = raw.get("salesforce")
+    named = {
+        "salesforce.private_key_file": crm.get("private_key_file") if isinstance(crm, dict) else None,
+        "functions_file": raw.get("functions_file"),
+    }
+    return {name: home / path for name, path in named.items() if isinstance(path, str)}
+
+
 def load_service(folder: Path, env: Mapping[str, str] = os.environ) -> Service:
     """Read [service] alone: an installation of several connections may set nothing else in its folder."""
     path = folder / FILE_NAME
@@ -460,10 +486,12 @@ def load_service(folder: Path, env: Mapping[str, str] = os.environ) -> Service:
         raw = tomllib.loads(path.read_text(encoding="utf-8")).get("service", {})
     except FileNotFoundError:
         return Service()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationInvalid([(str(path), f"cannot be read: {error}")]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationInvalid([(str(path), f"is not valid TOML: {error}")]) from error
     mistakes: list[tuple[str, str]] = []
-    filled = _fill(raw, env, "service", mistakes)
+    filled = _fill(raw, _Sources(env, SecretLookup(folder, env)), "service", mistakes)
     if mistakes:
         raise ConfigurationInvalid(mistakes)
     try:
@@ -477,19 +505,42 @@ def _beside(home: Path, path: Path | None) -> Path | None:
     return path if path is None or path.is_absolute() else home / path
 
 
-def _fill(value: Any, env: Mapping[str, str], path: str, mistakes: list[tuple[str, str]]) -> Any:
-    """Replace {env = "NAME"} by the variable's value, everywhere."""
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """Where values come from that are not written down."""
+
+    env: Mapping[str, str]
+    secret: SecretLookup
+
+
+def _fill(value: Any, sources: _Sources, path: str, mistakes: list[tuple[str, str]]) -> Any:
+    """Replace {env = "NAME"} by the variable's value and {secret = "NAME"} by what is sealed, everywhere."""
     if isinstance(value, dict):
         if set(value) == {"env"} and isinstance(value["env"], str):
-            if (found := env.get(value["env"])) is None:
+            if (found := sources.env.get(value["env"])) is None:
                 mistakes.append((path, f"the environment variable {value['env']} is not set"))
             return found
-        return {key: _fill(item, env, f"{path}.{key}".lstrip("."), mistakes) for key, item in value.items()}
+        if set(value) == {"secret"} and isinstance(value["secret"], str):
+            return _unsealed(value["secret"], sources, path, mistakes)
+        return {
+            key: _fill(item, sources, f"{path}.{key}".lstrip("."), mistakes) for key, item in value.items()
+        }
     if isinstance(value, list):
-        return [_fill(item, env, f"{path}[{n}]", mistakes) for n, item in enumerate(value)]
+        return [_fill(item, sources, f"{path}[{n}]", mistakes) for n, item in enumerate(value)]
     if isinstance(value, datetime):
         return value.date()
     return value
+
+
+def _unsealed(name: str, sources: _Sources, path: str, mistakes: list[tuple[str, str]]) -> str | None:
+    try:
+        found = sources.secret(name)
+    except ConfigurationInvalid as error:
+        mistakes += [each for each in error.mistakes if each not in mistakes]
+        return None
+    if found is None:
+        mistakes.append((path, f"nothing is sealed as {name}: `tillbridge secrets set {name}` asks for it"))
+    return found
 
 
 def _mistake(error: dict[str, Any]) -> tuple[str, str]:
@@ -536,7 +587,7 @@ def functions(config: Config) -> dict[str, Callable[..., Any]]:
 
 
 TEMPLATE = """\
-# Tillbridge: which till joins which CRM. Any value may be {{ env = "NAME" }}.
+# Tillbridge: which till joins which CRM. Values may be {{ env = "NAME" }} or {{ secret = "NAME" }}.
 
 [lightspeed]
 series = "R"

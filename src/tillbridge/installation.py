@@ -28,6 +28,11 @@ _LOCK = "service.lock"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
+def is_name(name: str) -> bool:
+    """Say whether a connection may be called so."""
+    return _NAME.fullmatch(name) is not None
+
+
 def connections(folder: Path) -> dict[str, Path]:
     """Return the homes of an installation's connections by name."""
     found: dict[str, Path] = {}

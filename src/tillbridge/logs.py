@@ -55,6 +55,7 @@ def configure(home: Path | None, env: Mapping[str, str]) -> None:
     root.propagate = False
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,  # the connection, job and run that a line is about
             structlog.stdlib.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             redact,

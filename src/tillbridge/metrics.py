@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import threading
 from collections import Counter as Count
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from tillbridge.engine.jobs import LANES, Job, Jobs
+from tillbridge.spending import standings
 from tillbridge.store.service import Ended, Service
+from tillbridge.sync.budget import Lane
+from tillbridge.sync.freshness import Landed
 
 # A watcher that asks and never listens must not hold a thread for ever.
 _PATIENCE_SECONDS = 10.0
 
+_FRESH_SECONDS = (1, 5, 10, 30, 60, 90, 120, 180, 300, 600, 1_800, 3_600, 21_600, 86_400)
 _SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -57,7 +61,70 @@ class Meters:
             ["connection", "became"],
             registry=self.registry,
         )
+        self._delay = Histogram(
+            "tillbridge_start_delay_seconds",
+            "How long after its due time a slice began.",
+            ["kind"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._freshness = Histogram(
+            "tillbridge_freshness_seconds",
+            "How long news took on their way to the CRM, by stage; stage total: the whole way.",
+            ["connection", "kind", "stage"],
+            buckets=_FRESH_SECONDS,
+            registry=self.registry,
+        )
+        self._calls = Counter(
+            "tillbridge_calls",
+            "API calls by remote and endpoint.",
+            ["remote", "endpoint"],
+            registry=self.registry,
+        )
+        self._spent = Counter(
+            "tillbridge_spent",
+            "What was drawn from quotas, by lane: calls, or drips of a bucket.",
+            ["connection", "quota", "lane"],
+            registry=self.registry,
+        )
+        self._problems = Gauge(
+            "tillbridge_problems",
+            "Records that the CRM refuses, by cause.",
+            ["connection", "cause"],
+            registry=self.registry,
+        )
+        self._causes: dict[str, set[str]] = {}
         self.registry.register(self)
+
+    def began(self, job: Job, delay_seconds: float) -> None:
+        """Note how late a slice began."""
+        self._delay.labels(job.kind).observe(max(0.0, delay_seconds))
+
+    def landed(self, connection: str, landed: Iterable[Landed]) -> None:
+        """Note how fresh what has just landed is."""
+        for each in landed:
+            self._freshness.labels(connection, each.kind, "total").observe(each.seconds)
+            for stage, seconds in each.stages().items():
+                self._freshness.labels(connection, each.kind, stage).observe(seconds)
+
+    def called(self, remote: str, calls: Mapping[str, int]) -> None:
+        """Count calls by endpoint."""
+        for endpoint, count in calls.items():
+            if count:
+                self._calls.labels(remote, endpoint).inc(count)
+
+    def spent(self, connection: str, spent: Mapping[tuple[str, Lane], float]) -> None:
+        """Count what was drawn from quotas."""
+        for (quota, lane), cost in spent.items():
+            self._spent.labels(connection, quota, lane).inc(cost)
+
+    def problems(self, connection: str, causes: Mapping[str, int]) -> None:
+        """Note the open problems of a connection; a cause that is gone shows 0."""
+        for cause in self._causes.get(connection, set()) - causes.keys():
+            self._problems.labels(connection, cause).set(0)
+        for cause, count in causes.items():
+            self._problems.labels(connection, cause).set(count)
+        self._causes[connection] = self._causes.get(connection, set()) | causes.keys()
 
     def ended(self, job: Job, ended: Ended, seconds: float) -> None:
         """Count one slice."""
@@ -80,7 +147,8 @@ class Meters:
             "Failures of a stream in a row.",
             labels=["connection", "kind", "stream"],
         )
-        for each in self._service.streams():
+        streams = self._service.streams()
+        for each in streams:
             labels = [each.connection, each.kind, each.name]
             waits = each.next_due is not None and not each.queued and not each.paused
             late.add_metric(labels, max(0.0, now - (each.next_due or now)) if waits else 0.0)
@@ -93,10 +161,30 @@ class Meters:
             for state in ("waiting", "running"):
                 backlog.add_metric([lane, state], standing[lane, state])
         workers = GaugeMetricFamily("tillbridge_workers", "Workers by whether they live.", labels=["state"])
-        found = self._service.workers()
-        workers.add_metric(["alive"], sum(not each.reaped for each in found))
-        workers.add_metric(["dead"], sum(each.reaped for each in found))
-        yield from (late, fails, backlog, workers)
+        listed = self._service.workers()
+        workers.add_metric(["alive"], sum(not each.reaped for each in listed))
+        workers.add_metric(["dead"], sum(each.reaped for each in listed))
+        left = GaugeMetricFamily(
+            "tillbridge_budget_left",
+            "What is left of a quota in a window, for all connections together; window bucket: drips.",
+            labels=["quota", "window"],
+        )
+        cap = GaugeMetricFamily(
+            "tillbridge_budget_cap", "What is ours of a quota in a window.", labels=["quota", "window"]
+        )
+        for found in standings(self._service, now):
+            left.add_metric([found.name, found.window], found.left)
+            cap.add_metric([found.name, found.window], found.cap)
+        paused = GaugeMetricFamily(
+            "tillbridge_stream_paused",
+            "1: a stream waits for API calls, or for a person to resume it.",
+            labels=["connection", "kind", "stream"],
+        )
+        stopped = self._service.stopped()
+        for each in streams:
+            waits = each.paused or each.connection in stopped or each.limited(now)
+            paused.add_metric([each.connection, each.kind, each.name], float(waits))
+        yield from (late, fails, backlog, workers, left, cap, paused)
 
 
 class Watched:

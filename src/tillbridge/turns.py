@@ -26,9 +26,11 @@ from tillbridge.model.errors import Busy, Fenced, GiveWay
 from tillbridge.store.service import Service
 from tillbridge.wiring import alone
 
-# An ordinary job waits so long in its place, and is put off then; one in a hurry waits for longer.
+# An ordinary job waits so long in its place, and is put off then; one in a hurry waits for longer. What
+# carries receipts begins to hurry when it would be put off: a load of its own connection lets it pass.
 _WAIT_SECONDS = 3.0
 _HURRY_SECONDS = 30.0
+_OVERTAKES_SECONDS = 10.0
 _LOOK_SECONDS = 0.05
 
 # The keeper looks at every lease so often: whether somebody in a hurry waits for it, and whether it runs out.
@@ -104,8 +106,16 @@ class Turn:
 class Turns:
     """All turns of one worker, and the thread that keeps them."""
 
-    def __init__(self, service: Service, worker: str, lease_seconds: float) -> None:
+    def __init__(
+        self,
+        service: Service,
+        worker: str,
+        lease_seconds: float,
+        *,
+        overtakes_after: float = _WAIT_SECONDS,
+    ) -> None:
         self._service = service
+        self._overtakes_after = overtakes_after
         self._worker = worker
         self._seconds = lease_seconds
         self._held: dict[str, Turn] = {}
@@ -119,14 +129,18 @@ class Turns:
         self._keeper.start()
 
     @contextmanager
-    def take(self, name: str, home: Path | None, *, hurry: bool) -> Iterator[Turn]:
+    def take(self, name: str, home: Path | None, *, hurry: bool, overtakes: bool = False) -> Iterator[Turn]:
         """Wait for a connection's turn and hold it. Raises Busy when it takes too long.
 
+        `overtakes`: does not hurry, and yet is not put off by what can wait.
         `home`: where the lock of those at the command line is; None for a connection whose state is in
         no file, which the lease alone guards.
         """
-        patience = time.monotonic() + (_HURRY_SECONDS if hurry else _WAIT_SECONDS)
-        turn = self._wait(name, patience, hurry=hurry)
+        begun = time.monotonic()
+        waits = _HURRY_SECONDS if hurry else _OVERTAKES_SECONDS if overtakes else _WAIT_SECONDS
+        patience = begun + waits
+        hurries_at = begun if hurry else begun + self._overtakes_after if overtakes else patience
+        turn = self._wait(name, patience, hurries_at)
         try:
             with self._locked(home, patience):
                 yield turn
@@ -136,8 +150,9 @@ class Turns:
             if not turn.lost:
                 self._service.give_back(name, turn.token)
 
-    def _wait(self, name: str, patience: float, *, hurry: bool) -> Turn:
+    def _wait(self, name: str, patience: float, hurries_at: float) -> Turn:
         while True:
+            hurry = time.monotonic() >= hurries_at
             if hurry:
                 self._tell(name)
             before = time.monotonic()

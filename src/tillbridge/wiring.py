@@ -23,20 +23,23 @@ from tillbridge.connectors.salesforce.questions import Questions
 from tillbridge.engine.connection import Connection, Progress, Scope, Settings, Silent
 from tillbridge.engine.preflight import prepare
 from tillbridge.engine.replay_of_erasures import guard
+from tillbridge.installation import installation_of, service_settings
 from tillbridge.model.clock import Clock, SystemClock
-from tillbridge.model.errors import Busy, ConfigurationInvalid
-from tillbridge.secrets import Vault, open_vault
+from tillbridge.model.errors import Busy, ConfigurationInvalid, SyncError
+from tillbridge.secrets import KEY_FILE, KEY_VARIABLE, LASTING, Vault, open_vault
+from tillbridge.spending import PATIENCE_SECONDS, Books, SharedBooks, Spending, account_name
 from tillbridge.store.arrivals import Arrivals
 from tillbridge.store.changes import Changes
-from tillbridge.store.database import FILE_NAME, open_database
+from tillbridge.store.database import Place, held, open_database
 from tillbridge.store.holdings import Holdings
 from tillbridge.store.journal import Journal, Patience
 from tillbridge.store.people import People
 from tillbridge.store.plans import Plans
 from tillbridge.store.raw import Raw
+from tillbridge.store.service import Service, open_service, service_url
 from tillbridge.store.spool import Spool
 from tillbridge.store.state import State
-from tillbridge.store.tokens import TokenDrawer, drawer_name
+from tillbridge.store.tokens import Lock, TokenDrawer, drawer_name
 from tillbridge.store.tombstones import Tombstones
 from tillbridge.sync.budget import Caps
 from tillbridge.sync.fieldmap import FieldMap, compile_maps
@@ -108,9 +111,11 @@ class Parts:
     progress: Progress
     tombstones: Tombstones
     holdings: Holdings
+    spending: Spending
 
     def close(self) -> None:
         """Hang up, and let the state file go."""
+        self.spending.close()
         self.till.close()  # Both clients call over the same wire.
         self.state.close()
 
@@ -157,10 +162,13 @@ def open_home(
     seed: int | None = None,
     env: Mapping[str, str] = os.environ,
     http: Http | None = None,
+    books: Books | None = None,
+    patience_seconds: float = PATIENCE_SECONDS,
 ) -> Parts:
     """Open a home directory: its configuration, state and clients. `history`: what is written is no news.
 
-    `http` is the way to both remotes; without one, the network.
+    `http` is the way to both remotes; without one, the network. `books` are where calls are counted;
+    without any, those of the installation. A call waits for its turn for `patience_seconds` at most.
     """
     clock = clock or SystemClock()
     rng = random.Random(seed)
@@ -168,14 +176,30 @@ def open_home(
     functions = configuration.functions(config)
     account = config.lightspeed.account_id
     maps = compile_maps(config.map, account=account, model=config.customers.model, functions=functions)
-    vault = open_vault(home, env)
-    state = open_state(home, clock)
+    place = place_of(home, env)
+    if place.url is None:
+        open_vault(home, env)  # Without its key a state is not even opened.
+    state = open_state(home, clock, env)
+    try:
+        vault = vault_for(home, state, env)
+    except SyncError:
+        state.close()
+        raise
     http = http or Http()
+    spending = Spending(
+        books or _books_of(home, env),
+        installation_of(home)[1],
+        caps_of(config),
+        clock,
+        till=account_name(account, config.lightspeed.client_id),
+        weight=config.budget.weight,
+        patience_seconds=patience_seconds,
+    )
     return Parts(
         config=config,
         settings=settings_of(config),
-        till=_till(config, home, state, vault, clock, rng, http),
-        crm=_crm(config, home, state, vault, clock, rng, http, history=history),
+        till=_till(config, place, state, vault, clock, rng, http, spending),
+        crm=_crm(config, place, state, vault, clock, rng, http, spending, history=history),
         state=state,
         vault=vault,
         journal=Journal(state, vault, patience_of(config), rng),
@@ -191,12 +215,57 @@ def open_home(
         progress=progress or Silent(),
         tombstones=Tombstones(state, vault, home),
         holdings=Holdings(state, vault, home),
+        spending=spending,
     )
 
 
-def open_state(home: Path, clock: Clock | None = None) -> State:
-    """Open the state of a home directory."""
-    return State(open_database(home), clock or SystemClock(), home / FILE_NAME)
+def _books_of(home: Path, env: Mapping[str, str]) -> Books:
+    """Return the books of the installation that a home belongs to, opened when the first call is made."""
+
+    def opened() -> Service:
+        folder = installation_of(home)[0]
+        url = service_settings(folder, env).database_url
+        return open_service(service_url(folder, url.get_secret_value() if url else None), pooled=False)
+
+    return SharedBooks(opened, own=True)
+
+
+def place_of(home: Path, env: Mapping[str, str] = os.environ) -> Place:
+    """Return where the state of a home's connection is: beside it, or in its installation's database."""
+    folder, name = installation_of(home)
+    secret = service_settings(folder, env).database_url
+    if secret is None:
+        return Place(home, connection=name)
+    return Place(home, service_url(folder, secret.get_secret_value()), name)
+
+
+def open_state(home: Path, clock: Clock | None = None, env: Mapping[str, str] = os.environ) -> State:
+    """Open the state of a home's connection."""
+    place = place_of(home, env)
+    return State(open_database(place), clock or SystemClock(), place)
+
+
+def _lock_of(place: Place, remote: str) -> Lock:
+    """Return the lock under which one process at a time replaces a remote's token, on all machines."""
+    if place.url is None:
+        return FileLock(place.home / f"{remote}.lock").hold
+    return lambda: held(place, f"{remote} token")
+
+
+def vault_for(home: Path, state: State, env: Mapping[str, str] = os.environ) -> Vault:
+    """Open the vault of a home whose state is open: its hashes outlive a change of the key.
+
+    Raises ConfigurationInvalid when the key that sealed the state is on another machine only.
+    """
+    place = place_of(home, env)
+    is_missing = not env.get(KEY_VARIABLE) and not (home / KEY_FILE).exists()
+    if place.url is not None and is_missing and state.holds_sealed():
+        text = (
+            f"is missing, and {place} was sealed with a key: copy the file from the machine that has it, "
+            f"or set {KEY_VARIABLE}"
+        )
+        raise ConfigurationInvalid([(str(home / KEY_FILE), text)])
+    return open_vault(home, env).inherit_kept(state.fact(LASTING))
 
 
 def patience_of(config: Config) -> Patience:
@@ -300,12 +369,19 @@ def safety_of(config: Config) -> Limits:
 
 
 def _till(
-    config: Config, home: Path, state: State, vault: Vault, clock: Clock, rng: random.Random, http: Http
+    config: Config,
+    place: Place,
+    state: State,
+    vault: Vault,
+    clock: Clock,
+    rng: random.Random,
+    http: Http,
+    spending: Spending,
 ) -> LightspeedR:
     till = config.lightspeed
     refresh_token = till.refresh_token.get_secret_value()
     name = drawer_name("lightspeed", till.client_id, refresh_token)
-    drawer = TokenDrawer(state, vault, name, FileLock(home / "lightspeed.lock").hold)
+    drawer = TokenDrawer(state, vault, name, _lock_of(place, "lightspeed"))
     return LightspeedR(
         client_id=till.client_id,
         client_secret=till.client_secret.get_secret_value(),
@@ -317,24 +393,26 @@ def _till(
         account_id=till.account_id,
         api_url=till.api_url,
         auth_url=till.auth_url,
+        quota=spending.till,
     )
 
 
 def _crm(
     config: Config,
-    home: Path,
+    place: Place,
     state: State,
     vault: Vault,
     clock: Clock,
     rng: random.Random,
     http: Http,
+    spending: Spending,
     *,
     history: bool,
 ) -> SalesforceClient:
     crm = config.salesforce
     refresh_token = crm.refresh_token.get_secret_value() if crm.refresh_token else None
     name = drawer_name("salesforce", crm.login_url.rstrip("/"), crm.client_id, refresh_token or "")
-    drawer = TokenDrawer(state, vault, name, FileLock(home / "salesforce.lock").hold)
+    drawer = TokenDrawer(state, vault, name, _lock_of(place, "salesforce"))
     credentials = Credentials(
         grant=crm.auth,
         login_url=crm.login_url,
@@ -353,12 +431,17 @@ def _crm(
         rng=rng,
         token_store=CrmToken(drawer),
         history=history,
+        quota=spending.crm,
     )
 
 
 def _private_key(config: Config) -> str | None:
-    path = config.salesforce.private_key_file
-    if config.salesforce.auth != "jwt" or path is None:
+    path, held = config.salesforce.private_key_file, config.salesforce.private_key
+    if config.salesforce.auth != "jwt":
+        return None
+    if held is not None:
+        return held.get_secret_value()
+    if path is None:
         return None
     try:
         return path.read_text(encoding="utf-8")

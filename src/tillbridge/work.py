@@ -13,12 +13,14 @@ import threading
 import time
 import traceback
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+from structlog.contextvars import bound_contextvars
 
 from tillbridge import alerts, installation, logs
 from tillbridge.config import FILE_NAME, Config
@@ -29,17 +31,32 @@ from tillbridge.engine.connection import Connection
 from tillbridge.engine.fates import fate
 from tillbridge.engine.jobs import Job
 from tillbridge.engine.schedule import back_off, interval_after
-from tillbridge.engine.streams import SALES, VOIDS
+from tillbridge.engine.streams import CUSTOMERS, PRODUCTS, SALES, STOCK, VOIDS
 from tillbridge.engine.sweep import sweep
-from tillbridge.engine.sync import AGAIN, force, sync_slice
+from tillbridge.engine.sync import AGAIN, LISTENS, force, sync_slice
 from tillbridge.model.clock import Clock
 from tillbridge.model.errors import Busy, Fenced, GiveWay, LimitReached, SyncError, Transient
+from tillbridge.spending import PATIENCE_SECONDS_OF_SLICE, SharedBooks
 from tillbridge.store.days import Days
-from tillbridge.store.service import Ended, Service, Stream
-from tillbridge.sync.schedule import LEARNT_WEEKS, Hours, learnt, paces, parse_hours, shops_at
+from tillbridge.store.hours import note_calls
+from tillbridge.store.service import LIMIT, Ended, Service, Stream
+from tillbridge.sync.budget import Lane
+from tillbridge.sync.demand import Seen, least_interval, of_late, survey_of, wants
+from tillbridge.sync.forecast import Survey
+from tillbridge.sync.freshness import Landed
+from tillbridge.sync.schedule import (
+    LEARNT_WEEKS,
+    Hours,
+    Standing,
+    interval,
+    learnt,
+    paces,
+    parse_hours,
+    shops_at,
+)
 from tillbridge.sync.schedule import Stream as Polled
 from tillbridge.turns import Door, Pauses, Turn, Turns
-from tillbridge.wiring import Parts, open_home, wishes_of
+from tillbridge.wiring import Parts, open_home, plan_of, wishes_of
 
 # Behind another job of the same connection, or a run at the command line.
 _PUT_OFF_SECONDS = 2.0
@@ -48,17 +65,40 @@ _PUT_OFF_SECONDS = 2.0
 _HALTED_SECONDS = 300.0
 
 # So many connections stay open with their logins; those beyond are opened again for every slice.
-_OPEN_MAX = 200
+_OPEN_MAX = 600
 
 _POLLED: tuple[Polled, ...] = ("sales", "customers", "products", "stock")
 
-# A void need not move its sale's stamp, so voids have a list of their own: one GET each time.
-_VOIDS_SECONDS = 300.0
+# What each kind of work spends its calls as; polls by what they read, checks by how often they are due.
+_LANES: Mapping[str, Lane] = {
+    "force": "urgent",
+    "replay": "sales",
+    "cross-check": "sales",
+    "certify": "sweep",
+    "sweep": "sweep",
+    "notify": "sweep",
+    "backfill": "backfill",
+}
+_POLL_LANES: Mapping[str, Lane] = {
+    SALES: "sales",
+    VOIDS: "sales",
+    CUSTOMERS: "customers",
+    PRODUCTS: "catalog",
+    STOCK: "catalog",
+}
 
 # These look into our own tables, and call nobody when there is nothing to do.
 _REPLAY_SECONDS = 300.0
 _NOTIFY_SECONDS = 300.0
 _CERTIFY_SECONDS = 3_600.0
+
+# What a run is called that a person has asked for.
+_RUNS = {"force": "sync", "replay": "replay"}
+
+# What may end a long slice of its own connection rather than wait for it.
+_OVERTAKING = frozenset(("poll", "replay"))
+
+_CHECKS_THAT_WAIT = timedelta(hours=1)
 
 # When the shops are open is learnt anew so often.
 _LEARNT_SECONDS = 3_600.0
@@ -82,7 +122,8 @@ def wanted_streams(config: Config) -> dict[tuple[str, str], float]:
     polls = {("poll", str(name)): wished[name].open_seconds for name in _POLLED}
     return {
         **polls,
-        ("poll", VOIDS): max(_VOIDS_SECONDS, config.schedule.sales_seconds),
+        # A void need not move its sale's stamp, so voids have a list of their own: one GET each time.
+        ("poll", VOIDS): wished["check"].open_seconds,
         ("replay", ""): _REPLAY_SECONDS,
         ("cross-check", ""): wished["check"].open_seconds,
         ("sweep", ""): wished["sweep"].open_seconds,
@@ -92,9 +133,58 @@ def wanted_streams(config: Config) -> dict[tuple[str, str], float]:
     }
 
 
+def lane_of(job: Job) -> Lane:
+    """Return what a job spends its calls as."""
+    return _POLL_LANES[job.name] if job.kind == "poll" else _LANES[job.kind]
+
+
 def wanted_kinds() -> frozenset[str]:
     """Return the kinds of what is done again and again."""
     return frozenset(_KINDS)
+
+
+class Watcher(Protocol):
+    """Who takes note of what a worker does (see metrics.Meters)."""
+
+    def began(self, job: Job, delay_seconds: float) -> None:
+        """Note how late a slice began."""
+
+    def ended(self, job: Job, ended: Ended, seconds: float) -> None:
+        """Note what came of a slice."""
+
+    def landed(self, connection: str, landed: Sequence[Landed]) -> None:
+        """Note how fresh what has just landed is."""
+
+    def called(self, remote: str, calls: Mapping[str, int]) -> None:
+        """Count calls by endpoint."""
+
+    def spent(self, connection: str, spent: Mapping[tuple[str, Lane], float]) -> None:
+        """Count what was drawn from quotas, by lane."""
+
+    def problems(self, connection: str, causes: Mapping[str, int]) -> None:
+        """Note the open problems of a connection by cause."""
+
+
+class Nobody:
+    """Takes note of nothing."""
+
+    def began(self, job: Job, delay_seconds: float) -> None:
+        """Look away."""
+
+    def ended(self, job: Job, ended: Ended, seconds: float) -> None:
+        """Look away."""
+
+    def landed(self, connection: str, landed: Sequence[Landed]) -> None:
+        """Look away."""
+
+    def called(self, remote: str, calls: Mapping[str, int]) -> None:
+        """Look away."""
+
+    def spent(self, connection: str, spent: Mapping[tuple[str, Lane], float]) -> None:
+        """Look away."""
+
+    def problems(self, connection: str, causes: Mapping[str, int]) -> None:
+        """Look away."""
 
 
 class Workshop:
@@ -107,7 +197,7 @@ class Workshop:
         turns: Turns,
         clock: Clock,
         env: Mapping[str, str] = os.environ,
-        on_end: Callable[[Job, Ended, float], None] | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
         self._folder = folder
         self._service = service
@@ -115,10 +205,11 @@ class Workshop:
         self._clock = clock
         self._env = env
         self._http = Http()
+        self._books = SharedBooks(lambda: service)
         self._open: OrderedDict[str, _Opened] = OrderedDict()
         self._lock = threading.Lock()
         self._rng = random.Random()
-        self._on_end = on_end or _nobody_listens
+        self._watcher = watcher or Nobody()
         self._log = logs.logger()
 
     def close(self) -> None:
@@ -130,17 +221,25 @@ class Workshop:
             each.parts.close()
         self._http.close()
 
+    def forget(self, name: str) -> None:
+        """Close a connection that is there no more."""
+        with self._lock:
+            opened = self._open.pop(name, None)
+        if opened is not None:
+            opened.parts.close()
+
     # --- one job -------------------------------------------------------------------------------
 
     def work(self, job: Job) -> dict[str, Any]:
         """Do one slice and note what came of it; return what whoever asked for it is to know."""
         begun = time.monotonic()
-        if job.kind == "force":
+        if job.wanted or job.kind == "force":
             return self._forced(job, begun)
         at = (job.connection, job.kind, job.name, int(job.gen))
         if not self._service.began(at, self._now()):
             return {"outcome": "skipped"}
-        ended = self._slice(job)
+        with bound_contextvars(connection=job.connection, job=job.id):
+            ended = self._slice(job)
         if ended is None:
             return {"outcome": "fenced"}
         self._service.ended(at, ended, self._now())
@@ -153,11 +252,12 @@ class Workshop:
     def _slice(self, job: Job) -> Ended | None:
         """Do a stream's slice; None when another worker has taken it over."""
         stream = self._stream(job)
+        self._watcher.began(job, self._now() - (stream.next_due or self._now()))
         home = installation.connections(self._folder).get(job.connection)
         if home is None:
             return Ended(outcome="gone", next_in=None, why="there is no such connection any more")
         try:
-            with self._turns.take(job.connection, home, hurry=False) as turn:
+            with self._turns.take(job.connection, self._locked(home), hurry=False) as turn:
                 done = self._at_work(home, job, turn)
         except GiveWay as pause:
             return Ended(outcome="gave way", next_in=0.0, why=str(pause))
@@ -190,18 +290,24 @@ class Workshop:
         shops = shops_at(opened.hours, self._now())
         news = any(n for name, n in done.counts.items() if name != "unchanged")
         named = {str(name): pace for name, pace in paces(wishes_of(opened.parts.config)).items()}
-        return interval_after(stream, named, shops, self._now(), news=news)
+        return interval_after(
+            stream, named, shops, self._now(), news=news, at_least=opened.at_least.get(stream.name, 0.0)
+        )
 
     def _failed(self, stream: Stream, error: SyncError | OSError) -> Ended:
         match error:
             case LimitReached(resume_after_seconds=seconds):
                 waits = seconds if seconds is not None else back_off(stream.fails, self._rng)
-                return Ended(outcome="limit", next_in=waits, why=str(error))
+                return Ended(outcome=LIMIT, next_in=waits, why=str(error))
             case Transient(retry_after_seconds=seconds):
                 waits = back_off(stream.fails, self._rng, seconds)
                 return Ended(outcome="remote down", next_in=waits, why=str(error), failed=True)
         waits = max(_HALTED_SECONDS, stream.every)
         return Ended(outcome="halted", next_in=waits, why=str(error), failed=True)
+
+    def _locked(self, home: Path) -> Path | None:
+        """Return where those at the command line lock a connection; on PostgreSQL they take the lease too."""
+        return home if self._service.is_sqlite else None
 
     def _stream(self, job: Job) -> Stream:
         for each in self._service.streams(job.connection):
@@ -211,16 +317,49 @@ class Workshop:
 
     def _at_work(self, home: Path, job: Job, turn: Turn) -> Done:
         with self._opened(job.connection, home, turn) as parts, _noted(parts, job.kind) as counts:
+            opened = self._open[job.connection]
+            self._spend_as(opened, lane_of(job), loading=job.kind == "backfill")
             connection = parts.connect()
             connection.give_way = turn.may_go_on
-            self._learn_hours(job.connection, connection)
-            done = _KINDS[job.kind](parts, connection, job)
+            self._learn(opened, connection)
+            expected = opened.expected(self._now())
+            connection.settings = replace(connection.settings, poll_seconds=expected)
+            with self._watched(job, opened, connection):
+                done = _KINDS[job.kind](parts, connection, job)
             counts.update(done.counts)
+            opened.stretch(job)
             return Done(dict(counts), done.more)
+
+    @contextmanager
+    def _watched(self, job: Job, opened: _Opened, connection: Connection) -> Iterator[None]:
+        """Let whoever watches know what a slice has brought and spent, however it ends."""
+        parts, watcher = opened.parts, self._watcher
+        try:
+            yield
+        finally:
+            watcher.landed(job.connection, connection.landed)
+            for remote, client in (("till", parts.till), ("crm", parts.crm)):
+                seen = opened.called.get(remote, Counter[str]())
+                now = Counter(client.calls_by_endpoint)
+                watcher.called(remote, now - seen)
+                opened.called[remote] = now
+            watcher.spent(job.connection, parts.spending.spent)
+            parts.spending.spent = {}
+            if job.kind == "notify":
+                watcher.problems(job.connection, parts.journal.count_by_cause())
+
+    def _spend_as(self, opened: _Opened, lane: Lane, *, loading: bool = False) -> None:
+        """Say what the slice's calls are for; a load goes slower while the shops are known to be open."""
+        now = self._now()
+        known = bool(opened.hours) and None not in opened.hours
+        spending = opened.parts.spending
+        spending.begin(lane, busy=known and shops_at(opened.hours, now).open)
+        if opened.survey is not None:
+            spending.want(wants(opened.survey, plan_of(opened.parts.config), loading=loading))
 
     def _note(self, job: Job, ended: Ended, begun: float) -> None:
         seconds = time.monotonic() - begun
-        self._on_end(job, ended, seconds)
+        self._watcher.ended(job, ended, seconds)
         moved = {name: count for name, count in ended.counts.items() if count and name != "unchanged"}
         if moved or ended.outcome not in {"done", "gave way", "put off"}:
             self._log.info(
@@ -240,7 +379,7 @@ class Workshop:
         if home is None:
             return {"outcome": "halted", "why": f"There is no connection {job.connection}."}
         try:
-            with self._turns.take(job.connection, home, hurry=True) as turn:
+            with self._turns.take(job.connection, self._locked(home), hurry=True) as turn:
                 fates, run = self._force(home, job, turn)
         except (SyncError, OSError) as error:
             self._note(job, Ended(outcome="halted", next_in=None, why=str(error), failed=True), begun)
@@ -249,14 +388,16 @@ class Workshop:
         return {"outcome": "done", "records": fates, "run": run}
 
     def _force(self, home: Path, job: Job, turn: Turn) -> tuple[list[dict[str, Any]], int | None]:
-        with self._opened(job.connection, home, turn) as parts, _noted(parts, "sync") as counts:
+        with self._opened(job.connection, home, turn) as parts, _noted(parts, _RUNS[job.kind]) as counts:
+            parts.spending.begin("urgent")
             connection = parts.connect()
-            delivery = force(
-                connection,
-                customers=job.wanted.get("customer", ()),
-                sales=job.wanted.get("sale", ()),
-                products=job.wanted.get("product", ()),
-            )
+            with self._watched(job, self._open[job.connection], connection):
+                delivery = force(
+                    connection,
+                    customers=job.wanted.get("customer", ()),
+                    sales=job.wanted.get("sale", ()),
+                    products=job.wanted.get("product", ()),
+                )
             counts.update(delivery.counts)
             fates = [fate(parts.state, delivery, kind, i) for kind, ids in job.wanted.items() for i in ids]
             return fates, parts.state.run_id
@@ -272,24 +413,35 @@ class Workshop:
         try:
             yield opened.parts
         finally:
+            opened.parts.spending.settle()
             opened.door.turn = opened.clock.turn = None
             opened.parts.state.fence = None
-            opened.parts.state.close()  # The file only: hundreds of them would use up the handles.
+            opened.parts.state.rest()  # Hundreds of open files would use up the handles.
 
-    def _learn_hours(self, name: str, connection: Connection) -> None:
-        """Learn when the shops are open from when they have sold, unless a person has said so."""
-        opened, now = self._open.get(name), self._now()
-        if opened is None or now - opened.learnt_at < _LEARNT_SECONDS:
+    def _learn(self, opened: _Opened, connection: Connection) -> None:
+        """Learn how much is sold, and when the shops are open unless a person has said so."""
+        now = self._now()
+        if now - opened.learnt_at < _LEARNT_SECONDS:
             return
         opened.learnt_at = now
-        zones = connection.zones or ("UTC",)
+        state, zones = connection.state, connection.zones or ("UTC",)
+        stamps = state.stamps("sale", now - LEARNT_WEEKS * _WEEK_SECONDS)
         if lines := opened.parts.config.schedule.opening_hours:
             opened.hours = [parse_hours(lines, zone) for zone in zones]
-            return
-        # All shops together: whenever one of them sells, the streams that they share are worth reading.
-        stamps = connection.state.stamps("sale", now - LEARNT_WEEKS * _WEEK_SECONDS)
-        moments = [datetime.fromtimestamp(stamp, UTC) for stamp in stamps]
-        opened.hours = [learnt(moments, zones[0], datetime.fromtimestamp(now, UTC))]
+        else:
+            # All shops together: whenever one of them sells, the streams that they share are worth reading.
+            moments = [datetime.fromtimestamp(stamp, UTC) for stamp in stamps]
+            opened.hours = [learnt(moments, zones[0], datetime.fromtimestamp(now, UTC))]
+        seen = Seen(
+            stores=len(connection.around.stores),
+            customers=state.count_linked("customer"),
+            products=state.count_linked("product"),
+            sales=state.count_linked("sale"),
+            stamps=stamps,
+            listens=connection.settings.mode in LISTENS,
+        )
+        opened.survey = survey_of(seen, opened.hours, now)
+        opened.lately = of_late(opened.survey, stamps, now)
 
     def _get(self, name: str, home: Path) -> _Opened:
         changed_at = (home / FILE_NAME).stat().st_mtime_ns
@@ -299,13 +451,21 @@ class Workshop:
                 self._open.move_to_end(name)
                 return opened
         door, clock = Door(self._http), Pauses(self._clock)
-        parts = open_home(home, clock=clock, http=door, env=self._env)
+        parts = open_home(
+            home,
+            clock=clock,
+            http=door,
+            env=self._env,
+            books=self._books,
+            patience_seconds=PATIENCE_SECONDS_OF_SLICE,
+        )
         made = _Opened(parts, door, clock, changed_at)
         with self._lock:
             self._open[name] = made
             if len(self._open) > _OPEN_MAX:
                 # Nobody works with it: whoever does has moved it to the end.
-                self._open.popitem(last=False)
+                _, rested = self._open.popitem(last=False)
+                rested.parts.state.close()
         return made
 
 
@@ -317,10 +477,29 @@ class _Opened:
     changed_at: int
     hours: list[Hours | None] = field(default_factory=list)
     learnt_at: float = float("-inf")
+    survey: Survey | None = None  # what is wanted of a day
+    lately: Survey | None = None  # what the last day was like
+    called: dict[str, Counter[str]] = field(default_factory=dict)
+    at_least: dict[str, float] = field(default_factory=dict)  # polls that go slower for want of calls
 
+    def expected(self, now: float) -> dict[str, float]:
+        """Return how often each stream is read as things are: read seldom on purpose is not silent."""
+        shops, every = shops_at(self.hours, now), paces(wishes_of(self.parts.config))
+        return {
+            str(name): interval(
+                every[name], Standing(), shops, now, at_least=self.at_least.get(str(name), 0.0)
+            )
+            for name in _POLLED
+        }
 
-def _nobody_listens(_job: Job, _ended: Ended, _seconds: float) -> None:
-    """Take note of nothing."""
+    def stretch(self, job: Job) -> None:
+        """Let a poll go as slowly as the calls of its lane make it: they are to last for a day."""
+        pace = {str(name): pace for name, pace in paces(wishes_of(self.parts.config)).items()}.get(job.name)
+        left = self.parts.spending.left_a_day()
+        if job.kind != "poll" or pace is None or self.lately is None or left is None:
+            return
+        name = next(each for each in _POLLED if each == job.name)
+        self.at_least[job.name] = least_interval(name, pace, self.lately, left)
 
 
 def _places(error: BaseException) -> str:
@@ -337,7 +516,8 @@ def _noted(parts: Parts, job: str) -> Iterator[Counter[str]]:
     counts: Counter[str] = Counter()
     outcome = "broken"
     try:
-        yield counts
+        with bound_contextvars(run=run):
+            yield counts
         outcome = "done"
     except BaseException as error:
         outcome = _outcome(error)
@@ -351,6 +531,8 @@ def _noted(parts: Parts, job: str) -> Iterator[Counter[str]]:
             parts.journal.drop(run)
         else:
             parts.journal.end(run, outcome, counts, parts.till.calls - till, parts.crm.calls - crm)
+        if outcome != "fenced":
+            note_calls(parts.state, parts.till.calls - till, parts.crm.calls - crm)
 
 
 def _outcome(error: BaseException) -> str:
@@ -388,16 +570,23 @@ def _replay(_parts: Parts, connection: Connection, _job: Job) -> Done:
     return Done(*sync_slice(connection, {AGAIN}))
 
 
-def _cross_check(_parts: Parts, connection: Connection, _job: Job) -> Done:
-    """Run the first check that is due, behind a poll: what that tells was not missed."""
+def _cross_check(parts: Parts, connection: Connection, _job: Job) -> Done:
+    """Run the checks that are due, behind a poll: what that tells was not missed."""
     due = crosscheck.due(connection)
     if not due:
         return Done({})
-    counts, more = sync_slice(connection, {SALES, VOIDS})
+    # Voids are read as often as lines are checked: only what looks far back could take one for missed.
+    far = any(check.every > _CHECKS_THAT_WAIT for check in due)
+    counts, more = sync_slice(connection, {SALES, VOIDS} if far else {SALES})
     if more:
         return Done(counts, more=True)
-    counts.update(crosscheck.run_check(connection, due[0]).counts)
-    return Done(counts, more=len(due) > 1)
+    for number, check in enumerate(due):
+        if number:
+            connection.give_way()
+        # What looks far back can wait longer than what makes up for a late line.
+        parts.spending.begin("sales" if check.every < _CHECKS_THAT_WAIT else "sweep")
+        counts.update(crosscheck.run_check(connection, check).counts)
+    return Done(counts)
 
 
 def _sweep(_parts: Parts, connection: Connection, _job: Job) -> Done:

@@ -8,6 +8,8 @@ from tillbridge.alerts.plan import (
     Disagrees,
     GaveUp,
     HeldBack,
+    InTimeAgain,
+    Late,
     MoreCauses,
     NewCause,
     NotProven,
@@ -16,6 +18,7 @@ from tillbridge.alerts.plan import (
 )
 from tillbridge.store.days import HeldUp, StoreDay
 from tillbridge.store.notices import Cause, Example, Pulse
+from tillbridge.sync.freshness import Burning
 
 CONSOLE = Places("https://console.example", "https://shop.my.salesforce.example")
 ORG = Places(None, "https://shop.my.salesforce.example")
@@ -354,3 +357,23 @@ Why: first till write, many changes
 Look at them: tillbridge plans show 3
 Let them pass: tillbridge approve 3
 """ == as_text(message)
+
+
+def test_late_receipts_are_told_with_where_the_time_went():
+    burning = Burning(kind="sale", late=9, of=20, hours=1.0, seconds=120.0, share=0.95, stage="seen")
+    message = word(Late(burning), ORG)
+
+    assert "Tillbridge: receipts reach Salesforce late" == message.subject
+    assert """\
+Within 1 hour, 9 of 20 receipts came later than promised (95 % within 2 minutes).
+Nothing is lost, and nothing has to be sent again.
+
+Where: Most of the time passed before the till was read: `tillbridge jobs` shows how often it is, and what \
+it waits for.
+
+Where it stands: tillbridge status
+""" == as_text(message)
+
+
+def test_their_end_is_told_too():
+    assert "No more receipts come too late." in as_text(word(InTimeAgain("sale"), ORG))

@@ -9,6 +9,8 @@ from tillbridge.alerts.plan import (
     Due,
     GaveUp,
     HeldBack,
+    InTimeAgain,
+    Late,
     MoreCauses,
     NewCause,
     NotProven,
@@ -19,6 +21,7 @@ from tillbridge.alerts.plan import (
 )
 from tillbridge.store.days import HeldUp, StoreDay
 from tillbridge.store.notices import Cause, Example, Notice, Pulse
+from tillbridge.sync.freshness import Burning
 
 HOUR = 3_600.0
 NOW = 1_000_000.0
@@ -290,3 +293,44 @@ def test_a_plan_that_was_held_back_is_told_once_and_forgotten_when_it_is_decided
     grown = HeldBack(3, 40, ("first_till_write",))
     assert Plan(()) == plan([], [], known, now=NOW + SIX, digest_seconds=SIX, held=[grown])
     assert Plan((), ("plan 3",)) == plan([], [], known, now=NOW + SIX, digest_seconds=SIX)
+
+
+BURNING = Burning(kind="sale", late=9, of=20, hours=1.0, seconds=120.0, share=0.95, stage="seen")
+
+
+def late(*burning, notices=()):
+    found = plan(
+        (), (), {notice.topic: notice for notice in notices}, now=NOW, digest_seconds=SIX, late=burning
+    )
+    return [each.news for each in found.due]
+
+
+def fresh(state, hours_ago=1.0):
+    return Notice("fresh sale", state, NOW - hours_ago * HOUR, 9)
+
+
+@pytest.mark.parametrize(
+    ("burning", "notices", "expected"),
+    [
+        pytest.param([], [], [], id="in time, and always was"),
+        pytest.param([BURNING], [], [Late(BURNING)], id="late for the first time is told"),
+        pytest.param([BURNING], [fresh("late")], [], id="late still is not told again"),
+        pytest.param([], [fresh("late")], [InTimeAgain("sale")], id="in time again is told"),
+        pytest.param([], [fresh("recovered")], [], id="once"),
+        pytest.param([BURNING], [fresh("recovered")], [Late(BURNING)], id="late once more is news"),
+        pytest.param(
+            [BURNING],
+            [Notice("stream sales", "silent", NOW - 9 * HOUR, 1)],
+            [],
+            id="while a stream is silent, people know why",
+        ),
+        pytest.param(
+            [BURNING],
+            [Notice("stream sales", "recovered", NOW - HOUR, 1)],
+            [],
+            id="what comes behind a silence that was told is late for its sake",
+        ),
+    ],
+)
+def test_lateness_is_told_once_and_its_end_once(burning, notices, expected):
+    assert expected == late(*burning, notices=notices)

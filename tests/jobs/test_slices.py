@@ -3,80 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
-import sqlalchemy as sa
+from served_shop import Shop
 from world import World
 
-from tillbridge import config
 from tillbridge.engine.jobs import Job
 from tillbridge.engine.schedule import dispatch
-from tillbridge.store.service import open_service
-from tillbridge.turns import Turns
-from tillbridge.work import Workshop, wanted_streams
-
-
-class Inline:
-    """A queue whose jobs are worked off by whoever asks: slices one after the other, in this thread."""
-
-    def __init__(self):
-        self.waiting = []
-
-    def enqueue(self, job, transaction=None):
-        self.waiting.append(job)
-
-
-class Shop:
-    """A world with a service beside it."""
-
-    def __init__(self, world):
-        self.world = world
-        self.service = open_service(sa.make_url(f"sqlite:///{world.home / 'service.sqlite'}"))
-        self.turns = Turns(self.service, "one", 30.0)
-        self.workshop = Workshop(world.home, self.service, self.turns, world.clock)
-        self.queue = Inline()
-        self.plan()
-
-    @property
-    def now(self):
-        return self.world.clock.now().timestamp()
-
-    def plan(self):
-        loaded = config.load(self.world.home)
-        self.service.plan_streams("default", wanted_streams(loaded), self.now)
-
-    def stream(self, name):
-        return next(s for s in self.service.streams() if (s.name or s.kind) == name)
-
-    def run_due(self):
-        """Work off everything that is due, until nothing is; return the ids of the jobs."""
-        done = []
-        while dispatch(self.service, self.queue, self.now):
-            for job in self.queue.waiting:
-                self.workshop.work(job)
-                done.append(job.id)
-            self.queue.waiting = []
-        return done
-
-    def slice(self, name):
-        """Do one slice of a stream; return the calls it has cost: till, CRM."""
-        self.service.wish("default", *self.named(name), self.now)
-        before = self.spent()
-        with self.service.begin() as c:
-            c.execute(sa.text("UPDATE stream SET next_due = NULL WHERE dirty = 0"))
-        self.run_due()
-        return tuple(after - then for after, then in zip(self.spent(), before, strict=True))
-
-    def named(self, name):
-        found = self.stream(name)
-        return found.kind, found.name
-
-    def spent(self):
-        opened = self.workshop._open.get("default")
-        return (0, 0) if opened is None else (opened.parts.till.calls, opened.parts.crm.calls)
-
-    def close(self):
-        self.workshop.close()
-        self.turns.close()
-        self.service.close()
+from tillbridge.model.errors import Fenced
+from tillbridge.sync.forecast import CHECK_TILL
 
 
 @pytest.fixture
@@ -88,6 +21,28 @@ def shop(tmp_path) -> Iterator[Shop]:
     made.run_due()  # A first round, so that everybody has logged in and met the shop.
     yield made
     made.close()
+    world.close()
+
+
+def test_on_postgres_a_receipt_lands_and_a_worker_that_lost_its_turn_writes_no_more(tmp_path, new_database):
+    """State and leases are in one database there: the lease is looked at in each transaction of the state."""
+    world = World(tmp_path, database=new_database).install()
+    world.shop("High Street", "Europe/London")
+    shop = Shop(world)
+    shop.run_due()
+    product, customer = world.item(), world.customer("Ana", "Silva")
+    for name in ("products", "customers"):
+        shop.slice(name)
+    sale = world.ring(product, customer=customer)
+    shop.slice("sales")
+    with shop.turns.take("default", None, hurry=False) as turn, world.remembered() as state:
+        state.fence = turn.fence
+        assert "settled" == state.known("sale", [str(sale)])[str(sale)].state
+        shop.service.give_back("default", turn.token)
+        assert shop.service.take_lease("default", "another", 30, hurry=False) is not None
+        with pytest.raises(Fenced):
+            state.fact("anything")
+    shop.close()
     world.close()
 
 
@@ -114,6 +69,14 @@ def test_only_the_poll_of_customers_asks_the_crm_who_has_changed(shop):
 
     assert {"customers": 1} == {name: crm for name, (_, crm) in spent.items() if crm}
     assert (0, 0) == spent["replay"]
+
+
+def test_late_lines_payments_and_voids_cost_what_is_reckoned(shop):
+    """All of them together, every 15 minutes: what `forecast` takes for granted."""
+    shop.world.pass_time(minutes=16)
+    checked, read = shop.slice("cross-check"), shop.slice("voids")
+
+    assert (CHECK_TILL, 0) == (checked[0] + read[0], checked[1] + read[1])
 
 
 def test_quiet_slices_leave_no_runs_behind(shop):

@@ -14,13 +14,16 @@ from urllib.parse import urlsplit
 from tillbridge.alerts.channels import Channel, ChannelFailed, open_channels
 from tillbridge.alerts.messages import Places, Stopped, trial, word
 from tillbridge.alerts.plan import HeldBack, Plan, plan
-from tillbridge.config import Alerts
+from tillbridge.config import Alerts, Freshness
 from tillbridge.logs import blotted
+from tillbridge.store import freshness
 from tillbridge.store.days import Days
 from tillbridge.store.notices import Notices
 from tillbridge.store.plans import HELD, OPEN, Plans
+from tillbridge.sync.freshness import SLOW_SECONDS, Burning, Objective, burning
 
 if TYPE_CHECKING:
+    from tillbridge.store.state import State
     from tillbridge.wiring import Parts
 
 # Where the org's own address is kept, for links, also when nobody could log in.
@@ -48,6 +51,7 @@ def tell(parts: Parts, now: datetime) -> Told:
     places = Places(alerts.console_url, parts.state.fact(INSTANCE))
     runs = parts.journal.last_runs(1)
     outcome = runs[0].outcome if runs else None
+    late = _late(parts, now.timestamp())
     stopped = _stopped(parts, runs[0].id) if runs else None
     sent, failed = 0, []
     with open_channels(alerts, now) as channels:
@@ -61,6 +65,7 @@ def tell(parts: Parts, now: datetime) -> Told:
                 days=disagreeing,
                 held_up=held_up,
                 held=held,
+                late=late,
             )
             taken, sentence = _tell_one(channel, due, notices, places, outcome, stopped)
             sent += taken
@@ -81,6 +86,12 @@ def _stopped(parts: Parts, run: int) -> Stopped | None:
     return Stopped(kept["why"], kept["side"]) if kept and kept["run"] == run else None
 
 
+def why_stopped(state: State, run: int) -> str | None:
+    """Return why a run stopped, if it was the last that did."""
+    kept = state.fact(_STOPPED)
+    return str(kept["why"]) if kept and kept["run"] == run else None
+
+
 def _side(parts: Parts, why: str) -> str | None:
     """Return the remote that a sentence is about: by its name, or by its host; None where it fits both."""
     till, crm = parts.config.lightspeed, parts.config.salesforce
@@ -96,6 +107,22 @@ def _side(parts: Parts, why: str) -> str | None:
 
 def _host(url: str) -> str | None:
     return urlsplit(url).hostname
+
+
+def _late(parts: Parts, now: float) -> list[Burning]:
+    """Return the kinds of which too many come later than promised."""
+    landed = freshness.since(parts.state, now - SLOW_SECONDS)
+    found = (burning(landed, each, now) for each in objectives(parts.config.freshness))
+    return [each for each in found if each is not None]
+
+
+def objectives(wished: Freshness) -> tuple[Objective, ...]:
+    """Return how soon news of each kind are promised to be across."""
+    share = wished.percent / 100
+    return (
+        Objective(kind="sale", seconds=wished.receipts_seconds, share=share),
+        Objective(kind="customer", seconds=wished.customers_seconds, share=share),
+    )
 
 
 def _held_back(plans: Plans) -> list[HeldBack]:

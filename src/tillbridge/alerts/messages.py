@@ -21,6 +21,8 @@ from tillbridge.alerts.plan import (
     Disagrees,
     GaveUp,
     HeldBack,
+    InTimeAgain,
+    Late,
     MoreCauses,
     NewCause,
     News,
@@ -32,6 +34,7 @@ from tillbridge.logs import blotted
 from tillbridge.model.acks import Refused
 from tillbridge.store.days import HeldUp, StoreDay
 from tillbridge.store.notices import Cause, Example, Pulse
+from tillbridge.sync.freshness import Burning
 from tillbridge.sync.problems import advice_for
 
 # A remote's words are as long as it likes; a mail is read on a telephone.
@@ -148,6 +151,10 @@ def word(
             return _not_proven(held_up, places)
         case HeldBack():
             return _held_back(news)
+        case Late(burning=burning):
+            return _late(burning, places)
+        case InTimeAgain(kind=kind):
+            return _in_time_again(kind, places)
 
 
 def trial() -> Message:
@@ -179,6 +186,44 @@ def _held_back(held: HeldBack) -> Message:
                 Link("Let them pass", f"tillbridge approve {held.plan}", is_command=True),
             ),
         ),
+    )
+
+
+# --- freshness -----------------------------------------------------------------------------------
+
+_LATE_NOUNS = {"sale": ("receipt", "receipts"), "customer": ("customer", "customers")}
+
+# Where the time went, and what to look at.
+_STAGES = {
+    "seen": "before the till was read: `tillbridge jobs` shows how often it is, and what it waits for",
+    "decided": "while it was decided what to write: `tillbridge status` shows how much came at once",
+    "sent": "before the call went out: `tillbridge status` shows how much came at once",
+    "confirmed": "until Salesforce had answered: look at its flows and triggers on these objects",
+}
+
+
+def _late(burning: Burning, places: Places) -> Message:
+    one, many = _LATE_NOUNS.get(burning.kind, (burning.kind, f"{burning.kind}s"))
+    of = f"{burning.late:,} of {_several(burning.of, one, many)}"
+    promised = f"{burning.share * 100:g} % within {span(burning.seconds)}"
+    return Message(
+        f"Tillbridge: {many} reach Salesforce late",
+        (
+            (
+                Line(f"Within {span(burning.hours * 3_600)}, {of} came later than promised ({promised})."),
+                Line("Nothing is lost, and nothing has to be sent again."),
+            ),
+            (Line(f"Most of the time passed {_STAGES[burning.stage]}.", "Where"),),
+            (places.of_status(),),
+        ),
+    )
+
+
+def _in_time_again(kind: str, places: Places) -> Message:
+    _, many = _LATE_NOUNS.get(kind, (kind, f"{kind}s"))
+    return Message(
+        f"Tillbridge: {many} reach Salesforce in time again",
+        ((Line(f"No more {many} come too late. Nothing is to be done."),), (places.of_status(),)),
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from tillbridge.store.days import HeldUp, StoreDay
 from tillbridge.store.notices import Cause, Notice, Pulse
+from tillbridge.sync.freshness import SLOW_SECONDS, Burning
 
 # A stream is silent when so many of its polls in a row are overdue.
 POLLS_MISSED = 3
@@ -95,7 +96,33 @@ class HeldBack:
     reasons: tuple[str, ...]
 
 
-News = NewCause | MoreCauses | Digest | GaveUp | Silent | Recovered | Disagrees | NotProven | HeldBack
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Too many records of a kind come later than promised."""
+
+    burning: Burning
+
+
+@dataclass(frozen=True, slots=True)
+class InTimeAgain:
+    """Records of a kind come in time again."""
+
+    kind: str
+
+
+News = (
+    NewCause
+    | MoreCauses
+    | Digest
+    | GaveUp
+    | Silent
+    | Recovered
+    | Disagrees
+    | NotProven
+    | HeldBack
+    | Late
+    | InTimeAgain
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +151,7 @@ def plan(
     days: Sequence[StoreDay] = (),
     held_up: HeldUp | None = None,
     held: Sequence[HeldBack] = (),
+    late: Sequence[Burning] = (),
 ) -> Plan:
     """Decide what one channel is to be told. `held_up`: why the daily certificate cannot be made."""
     new = [cause for cause in causes if topic_of(cause) not in told]
@@ -136,6 +164,7 @@ def plan(
         *_days(days, told, now),
         *_not_proven(held_up, told, now),
         *_held(held, told, now),
+        *_late(late, told, now),
     ]
     over = [*_over(causes, told, now, digest_seconds), *_days_over(days, held_up, told)]
     waiting = {_plan_topic(each) for each in held}
@@ -163,6 +192,31 @@ def _held(held: Sequence[HeldBack], told: Mapping[str, Notice], now: float) -> I
     for each in held:
         if _plan_topic(each) not in told:
             yield Due(each, (Notice(_plan_topic(each), "told", now, each.customers),))
+
+
+def _late(late: Sequence[Burning], told: Mapping[str, Notice], now: float) -> Iterable[Due]:
+    """Tell once that a kind comes late, and once that it no longer does."""
+    burning = {_LATE + each.kind for each in late}
+    for each in late:
+        topic = _LATE + each.kind
+        if _was_silent(told, now):
+            continue  # That is why they are late, and it was told.
+        if topic not in told or told[topic].state != "late":
+            yield Due(Late(each), (Notice(topic, "late", now, each.late),))
+    for topic, notice in told.items():
+        if topic.startswith(_LATE) and notice.state == "late" and topic not in burning:
+            yield Due(InTimeAgain(topic.removeprefix(_LATE)), (Notice(topic, "recovered", now, 1),))
+
+
+def _was_silent(told: Mapping[str, Notice], now: float) -> bool:
+    return any(
+        notice.state == "silent" or now - notice.told_at < SLOW_SECONDS
+        for topic, notice in told.items()
+        if topic.startswith("stream ")
+    )
+
+
+_LATE = "fresh "
 
 
 def _plan_topic(each: HeldBack) -> str:
