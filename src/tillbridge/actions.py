@@ -1,0 +1,618 @@
+"""What people do from the console and its API: each one a turn of the connection, noted as a run.
+
+The same engine functions as the command line's, with the same sentences when
+they refuse. A turn is taken in a hurry: a poll that is at work gives way, and
+where another person is at it we wait a little and then say so.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from tillbridge import installation
+from tillbridge.engine import desk, guard, newcomers, replay, rulings, undo
+from tillbridge.engine import preview as previews
+from tillbridge.engine.connection import Connection
+from tillbridge.engine.fates import fate
+from tillbridge.engine.jobs import Job, JobFailed, Jobs
+from tillbridge.engine.sync import force
+from tillbridge.model.clock import Clock
+from tillbridge.model.errors import Busy, Halted, LimitReached, SyncError, Transient
+from tillbridge.store.arrivals import Arrivals
+from tillbridge.store.hours import note_calls
+from tillbridge.store.journal import RESOLVED, STATES, Problem
+from tillbridge.store.plans import HELD, PREVIEW
+from tillbridge.store.service import Service
+from tillbridge.sync.remedies import Remedy
+from tillbridge.sync.safety import Entry
+from tillbridge.turns import Turns
+from tillbridge.wiring import Parts, open_home
+
+# So long a forced run of the service is waited for.
+_FORCED_SECONDS = 60.0
+_LOOK_SECONDS = 0.1
+
+Kind = Literal["customer", "sale", "product"]
+Side = Literal["till", "crm"]
+
+
+class Unknown(SyncError):
+    """Something that was named is not there."""
+
+
+class Fate(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one record that somebody sent."""
+
+    kind: str
+    id: str
+    outcome: str
+    why: str | None
+    object: str | None
+    crm_id: str | None
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of records that somebody sent."""
+
+    run: int | None
+    records: list[Fate]
+
+
+class StillRefused(msgspec.Struct, frozen=True, kw_only=True):
+    """A cause that refuses after a retry what it refused before."""
+
+    cause: str
+    state: str
+    count: int
+    message: str
+    problem: int
+
+
+class Retried(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of trying problems again. `asked` 0 and `released`: the next run sends them."""
+
+    run: int | None
+    released: int
+    asked: int
+    accepted: int
+    refused: list[StillRefused]
+    added: list[str]
+
+
+class Chosen(msgspec.Struct, frozen=True, kw_only=True):
+    """What a choice about a person came to."""
+
+    id: str
+    state: str
+    reason: str | None
+    object: str | None
+    crm_id: str | None
+    receipts: int
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of conflicts that somebody ruled on."""
+
+    settled: list[int]
+    left: dict[int, str]
+
+
+class Carried(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a plan."""
+
+    plan: int
+    run: int | None
+    counts: dict[str, int]
+    refused: list[str]
+    skipped: list[str]
+    held: list[int]
+
+
+class Previewed(msgspec.Struct, frozen=True, kw_only=True):
+    """What would be written, kept as a plan."""
+
+    plan: int | None
+    checksum: str | None
+    entries: int
+    skips: int
+    unchanged: int
+    crm_calls: int
+    till_calls: int
+    holds: list[str]
+    more: bool
+
+
+class Back(msgspec.Struct, frozen=True, kw_only=True):
+    """One value that was taken back, or was not, and why."""
+
+    customer: str
+    field: str
+    side: str
+    to: str | None
+    why_not: str | None
+
+
+class TakenBack(msgspec.Struct, frozen=True, kw_only=True):
+    """What an undo has taken back, or would."""
+
+    dry: bool
+    run: int | None
+    values: list[Back]
+    created_in_crm: list[str]
+    created_in_till: list[str]
+
+
+class FieldDifference(msgspec.Struct, frozen=True, kw_only=True):
+    """One field of a receipt: what would be sent and what the CRM holds."""
+
+    row: str
+    object: str
+    field: str
+    would_send: str | None
+    holds: str | None
+    differs: bool
+
+
+class Replayed(msgspec.Struct, frozen=True, kw_only=True):
+    """What sending a receipt once more would change."""
+
+    sale: str
+    key: str
+    left_out: str | None
+    in_crm: bool
+    fields: list[FieldDifference]
+
+
+class Actions:
+    """What people do with the connections of one installation."""
+
+    def __init__(
+        self,
+        folder: Path,
+        service: Service,
+        jobs: Jobs,
+        clock: Clock,
+        env: Mapping[str, str],
+        *,
+        dead_after_seconds: float = 30.0,
+    ) -> None:
+        self._folder, self._service, self._jobs = folder, service, jobs
+        self._clock, self._env = clock, env
+        self._dead_after_seconds = dead_after_seconds
+        self._turns = Turns(service, f"console-{uuid.uuid4().hex[:12]}", dead_after_seconds)
+        self._starting = threading.Lock()
+        self._started = False
+
+    def close(self) -> None:
+        """Keep no turns any more."""
+        self._turns.close()
+
+    # --- records -------------------------------------------------------------------------------
+
+    def send(self, name: str, kind: Kind, ids: Sequence[str]) -> Sent:
+        """Carry exactly these across now, changed or not."""
+        wanted: dict[str, list[str]] = {kind: list(dict.fromkeys(ids))}
+        if self._service.living(self._dead_after_seconds):
+            return self._by_service(name, wanted)
+        with self._at_work(name, "sync") as (parts, connection, counts):
+            delivery = force(
+                connection,
+                customers=wanted.get("customer", ()),
+                sales=wanted.get("sale", ()),
+                products=wanted.get("product", ()),
+            )
+            counts.update(delivery.counts)
+            fates = [fate(parts.state, delivery, kind, i) for i in wanted[kind]]
+            return Sent(run=parts.state.run_id, records=[Fate(**each) for each in fates])
+
+    def _by_service(self, name: str, wanted: dict[str, list[str]]) -> Sent:
+        job = Job(connection=name, kind="force", gen=uuid.uuid4().hex[:12], wanted=wanted)
+        self._jobs.enqueue(job)
+        until = time.monotonic() + _FORCED_SECONDS
+        while True:
+            try:
+                answer = self._jobs.result(job.id)
+            except JobFailed as error:
+                raise Halted(f"The service could not do it ({error}); its log says why.") from error
+            if answer is not None:
+                return _answered(answer)
+            if time.monotonic() > until:
+                raise Busy("The service has not come to it yet; it stays queued.")
+            time.sleep(_LOOK_SECONDS)
+
+    def preview_receipt(self, name: str, sale: str) -> Replayed:
+        """Compare what would be sent of a receipt with what the CRM holds. Writes nothing."""
+        with self._at_work(name, "replay") as (_, connection, _counts):
+            found = replay.preview(connection, sale)
+        return Replayed(
+            sale=found.sale,
+            key=found.key,
+            left_out=found.left_out,
+            in_crm=found.in_crm,
+            fields=[FieldDifference(**msgspec.structs.asdict(row)) for row in found.fields],
+        )
+
+    # --- problems ------------------------------------------------------------------------------
+
+    def retry(self, name: str, *, ids: Sequence[int] = (), cause: str | None = None) -> Retried:
+        """Try problems again now: these, those of a cause, or with neither all that are open."""
+
+        def decide(connection: Connection) -> list[int]:
+            if ids:
+                return [each.id for each in _unsolved(connection, ids)]
+            return [each.id for each in connection.journal.problems(cause=cause)]
+
+        return self._replayed(name, "retry", decide)
+
+    def ignore(self, name: str, ids: Sequence[int], note: str | None) -> list[int]:
+        """Leave problems alone from now on."""
+        with self._opened(name) as parts:
+            found = parts.journal.problems_by_id(ids)
+            _check_known(found, ids)
+            chosen = [each.id for each in found.values() if each.state != RESOLVED]
+            with parts.state.begin() as c:
+                parts.journal.ignore(c, chosen, note)
+            return chosen
+
+    def edit(self, name: str, number: int, fields: Mapping[str, str]) -> Retried:
+        """Set fields of one record by hand and send it again; no fields take back what was set."""
+
+        def decide(connection: Connection) -> list[int]:
+            problem = _unsolved(connection, [number])[0]
+            if fields:
+                desk.prepare_edit(connection, problem, dict(fields))
+            else:
+                desk.remove_edit(connection, problem)
+            return [number]
+
+        return self._replayed(name, "edit", decide)
+
+    def fix(
+        self,
+        name: str,
+        cause: str,
+        action: Literal["replace", "default", "leave_out"],
+        *,
+        field: str | None = None,
+        values: Mapping[str, str | None] | None = None,
+        default: str | None = None,
+    ) -> Retried:
+        """Decide about a cause, now and later, and send everything behind it again."""
+
+        def decide(connection: Connection) -> list[int]:
+            example = _example(connection, cause)
+            named = desk.field_of_cause(example, field)
+            pairs: list[tuple[str | None, str | None]] = [(None, default)]
+            if action == "replace":
+                pairs = [(seen, given or None) for seen, given in (values or {}).items()]
+            remedies = [
+                Remedy(cause=cause, object=example.object, field=named, action=action, seen=seen, given=given)
+                for seen, given in pairs
+            ]
+            if not remedies:
+                raise desk.Mistaken("Name at least one value and what is to be sent instead of it.")
+            desk.prepare_fix(connection, remedies)
+            return [each.id for each in connection.journal.problems(cause=cause)]
+
+        return self._replayed(name, "fix", decide)
+
+    def add_values(self, name: str, cause: str, field: str | None = None) -> Retried:
+        """Add to a picklist of the org what it was refused for lacking, and send everything again."""
+        added: list[str] = []
+
+        def decide(connection: Connection) -> list[int]:
+            example = _example(connection, cause)
+            added.extend(desk.add_values(connection, example, desk.field_of_cause(example, field)))
+            return [each.id for each in connection.journal.problems(cause=cause)]
+
+        return msgspec.structs.replace(self._replayed(name, "fix", decide), added=added)
+
+    def undo_fix(self, name: str, cause: str) -> int:
+        """Take back what was decided about a cause; return how many decisions that were."""
+        with self._opened(name) as parts, parts.state.begin() as c:
+            return parts.journal.take_back(c, cause)
+
+    def _replayed(self, name: str, job: str, decide: Callable[[Connection], Sequence[int]]) -> Retried:
+        with self._at_work(name, job) as (parts, connection, counts):
+            ids = decide(connection)
+            done = desk.replay(connection, ids)
+            counts.update(done.counts)
+            left = Counter((p.cause, p.state) for p in done.refused)
+            return Retried(
+                run=parts.state.run_id,
+                released=len(ids),
+                asked=done.asked,
+                accepted=len(done.accepted),
+                refused=[_left(done.refused, *key, count) for key, count in left.most_common()],
+                added=[],
+            )
+
+    # --- people --------------------------------------------------------------------------------
+
+    def choose(self, name: str, till_id: str, choice: str, by: str) -> Chosen:
+        """Link a customer in review to the person chosen, or create it ("new")."""
+        with self._at_work(name, "choose") as (_, connection, counts):
+            found = desk.choose(connection, till_id, choice, by)
+            counts["chosen"] += 1
+        return Chosen(
+            id=till_id,
+            state=found.state,
+            reason=found.reason,
+            object=found.object,
+            crm_id=found.crm_id,
+            receipts=found.attached,
+        )
+
+    def choose_newcomer(self, name: str, crm_id: str, choice: str, by: str) -> Chosen:
+        """Say who somebody of the CRM is in the till: a customer's number, "new" or "leave"."""
+        with self._at_work(name, "choose") as (_, connection, counts):
+            said = newcomers.say(connection, crm_id, choice, by)
+            counts["chosen"] += 1
+        return Chosen(
+            id=said.till_id or crm_id,
+            state=said.state,
+            reason=said.reason,
+            object=None,
+            crm_id=crm_id,
+            receipts=said.attached,
+        )
+
+    def keep(self, name: str, conflicts: Sequence[int], winner: Side, by: str) -> Kept:
+        """Say which side counts in these conflicts, and carry them."""
+        with self._at_work(name, "conflicts") as (parts, connection, counts):
+            wanted = [rulings.wanted(parts.changes, number) for number in dict.fromkeys(conflicts)]
+            ruled = rulings.keep(connection, wanted, winner, by)
+            counts.update({"settled": len(ruled.settled), "left": len(ruled.left)})
+        return Kept(
+            settled=[each.id for each in ruled.settled], left={each.id: why for each, why in ruled.left}
+        )
+
+    # --- plans and runs ------------------------------------------------------------------------
+
+    def preview(self, name: str, customers: Sequence[str] = ()) -> Previewed:
+        """Look at what a sync would write of customers, and keep it as a plan."""
+        with self._at_work(name, "preview") as (_, connection, _counts):
+            found = previews.preview(connection, tuple(dict.fromkeys(customers)))
+        return Previewed(
+            plan=found.plan.id if found.plan else None,
+            checksum=found.plan.checksum if found.plan else None,
+            entries=len(found.entries),
+            skips=len(found.skips),
+            unchanged=found.unchanged,
+            crm_calls=found.crm_calls,
+            till_calls=found.till_calls,
+            holds=list(found.holds),
+            more=found.more,
+        )
+
+    def apply(self, name: str, number: int, checksum: str, by: str) -> Carried:
+        """Write exactly what a preview says, as far as it is still so."""
+        with self._at_work(name, "apply") as (parts, connection, counts):
+            plan = previews.plan_to(connection.plans, number, checksum, why=PREVIEW)
+            done = previews.apply(connection, plan, by)
+            counts.update(done.counts)
+            return Carried(
+                plan=number,
+                run=parts.state.run_id,
+                counts=_counted(done.counts),
+                refused=[f"{_called(entry)}: {why}" for entry, why in done.refused],
+                skipped=[f"{_called(entry)}: {why}" for entry, why in done.skipped],
+                held=_held(parts),
+            )
+
+    def approve(self, name: str, number: int, checksum: str, by: str) -> Carried:
+        """Let a plan that was held back pass, and carry it at once."""
+        with self._at_work(name, "approve") as (parts, connection, counts):
+            previews.plan_to(parts.plans, number, checksum, why=HELD)
+            ids = guard.approve(connection, number, by)
+            counts.update(previews.carry_approved(connection, ids))
+            return Carried(
+                plan=number,
+                run=parts.state.run_id,
+                counts=_counted(counts),
+                refused=[],
+                skipped=[],
+                held=_held(parts),
+            )
+
+    def drop(self, name: str, number: int) -> int:
+        """Forget a plan; return how many customers are looked at afresh."""
+        with self._opened(name) as parts:
+            plan = previews.plan_to(parts.plans, number, None, why="")
+            return guard.drop(parts.state, Arrivals(parts.state, parts.vault), parts.plans, plan)
+
+    def undo(self, name: str, run: int, *, dry: bool) -> TakenBack:
+        """Take back what a run changed in customers, as far as it still shows."""
+        with self._at_work(name, "undo") as (parts, connection, counts):
+            backs, found = undo.of_run(connection, run), undo.creations(connection, run)
+            if not backs and not found.created_in_crm and not found.created_in_till:
+                raise undo.NothingToUndo(
+                    f"Run {run} has changed no customer, or all of it is taken back already."
+                )
+            undo.take_back(connection, backs, found, dry=dry)
+            counts["undone"] += 0 if dry else len(found.done)
+            return _taken_back(found, dry=dry, run=None if dry else parts.state.run_id)
+
+    def restore(self, name: str, change: int) -> TakenBack:
+        """Write the value that a change replaced back to both sides."""
+        with self._at_work(name, "restore") as (parts, connection, counts):
+            backs = undo.of_change(connection, change)
+            found = undo.take_back(connection, backs, undo.Undone(), why=undo.RESTORED)
+            counts["undone"] += len(found.done)
+            return _taken_back(found, dry=False, run=parts.state.run_id)
+
+    # --- the service ---------------------------------------------------------------------------
+
+    def pause(self, name: str, stream: str | None, why: str) -> None:
+        """Let a connection, or one of its streams, rest until it is resumed."""
+        if stream is None:
+            self._service.stop(name, why, self._now())
+        elif not self._service.pause_streams(name, *self._named(name, stream), paused=True):
+            raise Unknown(f"{name} has no stream {stream}.")
+
+    def resume(self, name: str, stream: str | None) -> bool:
+        """Let it go on; False when it did not rest."""
+        if stream is None:
+            return self._service.go_on(name)
+        if not self._service.pause_streams(name, *self._named(name, stream), paused=False):
+            raise Unknown(f"{name} has no stream {stream}.")
+        return True
+
+    def run_now(self, name: str, stream: str | None) -> int:
+        """Let a stream, or all that have an interval, be due at once; return how many there are."""
+        now = self._now()
+        if stream is not None:
+            found = self._service.wish(name, *self._named(name, stream), now)
+            if not found:
+                raise Unknown(f"{name} has no stream {stream}.")
+            return found
+        streams = self._service.streams(name)
+        return sum(self._service.wish(name, each.kind, each.name, now) for each in streams if each.every)
+
+    def _named(self, name: str, stream: str) -> tuple[str, str | None]:
+        """Read a stream as people name it: `sales` is `poll sales`, `sweep` a whole kind."""
+        kind, _, part = stream.replace("/", " ").partition(" ")
+        kinds = {each.kind for each in self._service.streams(name)}
+        return (kind, part or None) if kind in kinds else ("poll", stream)
+
+    # --- turns ---------------------------------------------------------------------------------
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+    def _home(self, name: str) -> Path:
+        home = installation.connections(self._folder).get(name)
+        if home is None:
+            raise Unknown(f"There is no connection {name}.")
+        return home
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[Parts]:
+        """Hold a connection's turn with its parts open; nothing is asked of a remote yet."""
+        home = self._home(name)
+        with self._starting:
+            if not self._started:
+                self._turns.start()
+                self._started = True
+        locked = home if self._service.is_sqlite else None
+        with self._turns.take(name, locked, hurry=True) as turn:
+            parts = open_home(home, clock=self._clock, env=self._env)
+            parts.state.fence = turn.fence
+            try:
+                yield parts
+            finally:
+                parts.state.fence = None
+                parts.close()
+
+    @contextmanager
+    def _at_work(self, name: str, job: str) -> Iterator[tuple[Parts, Connection, Counter[str]]]:
+        """Hold a connection's turn, connected to both sides, and note the run with what came of it."""
+        with self._opened(name) as parts:
+            run = parts.journal.start(job)
+            counts: Counter[str] = Counter()
+            outcome = "broken"
+            try:
+                yield parts, parts.connect(), counts
+                outcome = "done"
+            except BaseException as error:
+                outcome = _outcome(error)
+                raise
+            finally:
+                spent = parts.till.calls, parts.crm.calls
+                if outcome == "done" and not any(counts.values()):
+                    parts.journal.drop(run)
+                else:
+                    parts.journal.end(run, outcome, counts, *spent)
+                note_calls(parts.state, *spent)
+
+
+def _outcome(error: BaseException) -> str:
+    match error:
+        case LimitReached():
+            return "limit"
+        case Transient():
+            return "remote_down"
+        case SyncError():
+            return "halted"
+    return "broken"
+
+
+def _answered(answer: Mapping[str, Any]) -> Sent:
+    """Return what became of the records, or raise what the service met."""
+    why, seconds = str(answer.get("why")), answer.get("retry_after")
+    match answer["outcome"]:
+        case "done":
+            return Sent(run=answer["run"], records=[Fate(**each) for each in answer["records"]])
+        case "limit":
+            raise LimitReached(why, quota="", resume_after_seconds=seconds)
+        case "remote_down":
+            raise Transient(why, retry_after_seconds=seconds)
+        case "gave way":
+            raise Busy(why)
+    raise Halted(why)
+
+
+def _check_known(found: Mapping[int, Problem], ids: Sequence[int]) -> None:
+    if unknown := [str(i) for i in ids if i not in found]:
+        raise Unknown(f"There is no problem {', '.join(unknown[:5])}.")
+
+
+def _unsolved(connection: Connection, ids: Sequence[int]) -> list[Problem]:
+    found = connection.journal.problems_by_id(ids)
+    _check_known(found, ids)
+    if done := [str(each.id) for each in found.values() if each.state == RESOLVED]:
+        raise desk.Mistaken(f"Problem {', '.join(done[:5])} is resolved: there is nothing left to do.")
+    return list(found.values())
+
+
+def _example(connection: Connection, cause: str) -> Problem:
+    found = connection.journal.causes(cause=cause, states=STATES)
+    if not found:
+        raise Unknown(f"There is no cause {cause}.")
+    return found[0].example
+
+
+def _left(refused: Sequence[Problem], cause: str, state: str, count: int) -> StillRefused:
+    example = next(p for p in refused if (p.cause, p.state) == (cause, state))
+    return StillRefused(cause=cause, state=state, count=count, message=example.message, problem=example.id)
+
+
+def _counted(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count}
+
+
+def _called(entry: Entry) -> str:
+    return f"customer {entry.till_id}" if entry.till_id else f"{entry.object} {entry.crm_id}"
+
+
+def _held(parts: Parts) -> list[int]:
+    return [plan.id for plan in parts.plans.in_state("open") if plan.why == HELD]
+
+
+def _taken_back(found: undo.Undone, *, dry: bool, run: int | None) -> TakenBack:
+    told = [(back, None) for back in found.done] + [(back, why) for back, why in found.skipped]
+    return TakenBack(
+        dry=dry,
+        run=run,
+        values=[
+            Back(
+                customer=back.till_id,
+                field=back.field,
+                side=back.side,
+                to=back.value,
+                why_not=why,
+            )
+            for back, why in told
+        ],
+        created_in_crm=list(found.created_in_crm),
+        created_in_till=list(found.created_in_till),
+    )

@@ -1,0 +1,130 @@
+"""The list of customers: found as somebody types, both sides beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+import sqlalchemy as sa
+
+from tillbridge.model.answers import CrmPersonRow
+from tillbridge.store import schema
+from tillbridge.store.lists import among
+from tillbridge.sync.match import Person
+from tillbridge.views.books import Books
+from tillbridge.views.figures import PAGE, PAGE_MAX, Slice, Stores, moment
+from tillbridge.views.roll import Filter
+
+_record = schema.record
+
+
+class SideOf(msgspec.Struct, frozen=True, kw_only=True):
+    """What one side shows of somebody, as far as a list goes."""
+
+    id: str
+    name: str | None
+    company: str | None
+    email: str | None
+    phone: str | None
+    object: str | None = None
+
+
+class CustomerLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the list. `id` names the row: the till's number, or the CRM's id of who is only there."""
+
+    id: str
+    till: SideOf | None
+    crm: SideOf | None
+    state: str
+    reason: str | None
+    moved_at: datetime | None
+
+
+class Customers(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of the list. `complete` is false while everybody is still being read after a start."""
+
+    rows: list[CustomerLine]
+    slice: Slice
+    counts: dict[Filter, int]
+    complete: bool
+
+
+def customers(
+    books: Books,
+    query: str = "",
+    wanted: Filter | None = None,
+    *,
+    stores: Stores = None,
+    offset: int = 0,
+    limit: int = PAGE,
+) -> Customers:
+    """Return a page of customers: those whom a query finds, or who moved last."""
+    limit = min(limit, PAGE_MAX)
+    found = books.roll.search(query, wanted, stores=stores, offset=offset, limit=limit)
+    total = found.total
+    more = total is None or total > offset + len(found.rows)
+    return Customers(
+        rows=_lines(books, found.rows),
+        slice=Slice(offset=offset, limit=limit, total=total, more=more),
+        counts=books.roll.counts(stores),
+        complete=found.complete,
+    )
+
+
+def _lines(books: Books, rows: Sequence[tuple[str | None, str | None]]) -> list[CustomerLine]:
+    till_ids = [till_id for till_id, _ in rows if till_id is not None]
+    till = books.arrivals.people(till_ids)
+    crm = books.people.get({crm_id for _, crm_id in rows if crm_id is not None})
+    arrivals = books.arrivals.get([crm_id for till_id, crm_id in rows if till_id is None and crm_id])
+    columns = [_record.c[name] for name in ("till_id", "state", "reason", "moved_at", "object")]
+    with books.look() as c:
+        asked = sa.select(*columns).where(_record.c.kind == "customer", among(_record.c.till_id, till_ids))
+        standing = {row.till_id: row for row in c.execute(asked)}
+    lines = []
+    for till_id, crm_id in rows:
+        own = standing.get(till_id or "")
+        arrival = arrivals.get(crm_id or "")
+        lines.append(
+            CustomerLine(
+                id=till_id or crm_id or "",
+                till=till_side(till_id, till.get(till_id)) if till_id else None,
+                crm=crm_side(crm_id, crm.get(crm_id), own.object if own else None) if crm_id else None,
+                state=own.state if own else arrival.state if arrival else "unsynced",
+                reason=own.reason if own else arrival.reason if arrival else None,
+                moved_at=moment(own.moved_at if own else arrival.moved_at if arrival else None),
+            )
+        )
+    return lines
+
+
+def till_side(till_id: str, person: Person | None) -> SideOf:
+    """Bring somebody of the till into a line; whoever is archived there has an id alone."""
+    if person is None:
+        return SideOf(id=till_id, name=None, company=None, email=None, phone=None)
+    return SideOf(
+        id=till_id,
+        name=name_of(person),
+        company=person.company,
+        email=next(iter(person.emails), None),
+        phone=next(iter(person.phones), None),
+    )
+
+
+def crm_side(crm_id: str, row: CrmPersonRow | None, object_name: str | None = None) -> SideOf:
+    """Bring somebody of the CRM into a line."""
+    if row is None:
+        return SideOf(id=crm_id, name=None, company=None, email=None, phone=None, object=object_name)
+    return SideOf(
+        id=crm_id,
+        name=name_of(row),
+        company=row.company,
+        email=next(iter(row.emails), None),
+        phone=next(iter(row.phones), None),
+        object=row.object,
+    )
+
+
+def name_of(person: Person | CrmPersonRow) -> str | None:
+    """Return how somebody is called: by their names, or by their company."""
+    return " ".join(filter(None, (person.first, person.last))) or person.company

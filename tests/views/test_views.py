@@ -1,0 +1,296 @@
+"""The views over a small world: what each page shows, and what somebody of one store does not see."""
+
+from datetime import date
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from tillbridge.views.budget import budget
+from tillbridge.views.certificates import certificate, certificates
+from tillbridge.views.customers import customers
+from tillbridge.views.decisions import conflicts, reviews
+from tillbridge.views.overview import overview
+from tillbridge.views.person import person
+from tillbridge.views.problems import problem, problem_list, problems
+from tillbridge.views.products import product, products
+from tillbridge.views.receipt import receipt
+from tillbridge.views.runs import run, runs, work
+from tillbridge.views.sales import Wanted, amount_in, sales
+from tillbridge.views.stores import parts_of, stores_page
+
+TODAY = date(2026, 11, 20)
+
+
+def ids(page):
+    return [row.id for row in page.rows]
+
+
+# --- customers -----------------------------------------------------------------------------------
+
+
+def test_both_sides_stand_beside_each_other(shop):
+    (ada,) = customers(shop.books, "ada verm").rows
+
+    assert ("Ada Vermeulen", "ada@mail.example") == (ada.till.name, ada.crm.email)
+    assert "settled" == ada.state
+
+
+def test_the_list_counts_by_filter(shop):
+    assert {"linked": 2, "review": 0, "conflict": 0, "problem": 1, "unsynced": 1} == customers(
+        shop.books
+    ).counts
+
+
+def test_a_person_is_shown_with_sources_and_receipts(shop):
+    page = person(shop.books, shop.ada)
+    first = next(field for field in page.fields if field.field == "FirstName")
+
+    assert ("Ada", "Ada", True, "till") == (first.till, first.crm, first.agrees, first.source)
+    assert [] == [field.field for field in page.fields if not field.agrees]
+    assert [shop.second, shop.first] == [line.id for line in page.receipts]
+    assert (2, Decimal("194.40")) == (page.bought.receipts, page.bought.total)
+
+
+def test_a_person_is_known_by_every_id(shop):
+    page = person(shop.books, shop.ada)
+
+    assert page.id == person(shop.books, page.key).id
+    assert page.id == person(shop.books, page.crm.id).id
+    assert page.id == person(shop.books, page.crm.id[:15]).id
+    assert person(shop.books, "999999") is None
+
+
+def test_somebody_of_the_crm_alone_has_a_page(shop):
+    page = person(shop.books, shop.carla)
+
+    assert ("Carla Quist", "unsynced", []) == (page.name, page.state, page.records)
+
+
+# --- sales ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sentence", "wanted", "expected"),
+    [
+        ("without words, the newest come first", {}, ["fourth", "third", "second", "first"]),
+        ("a ticket's number finds its receipt", {"query": "220000000002"}, ["second"]),
+        ("so does the till's id", {"query": "#3"}, ["third"]),
+        ("a day finds what was sold on it", {"query": "2026-11-20"}, ["fourth", "third", "second", "first"]),
+        ("another day finds nothing", {"query": "2026-11-19"}, []),
+        ("an amount finds receipts of it", {"query": "86,40"}, ["second"]),
+        ("a customer's name finds what they bought", {"query": "ada"}, ["second", "first"]),
+        ("nobody's name finds nothing", {"query": "nobody"}, []),
+        ("a span of amounts holds both ends", {"least": Decimal("86.40"), "most": 100}, ["second"]),
+        ("a type that nobody rang up", {"type": "Refund"}, []),
+        ("the usual type", {"type": "Sale"}, ["fourth", "third", "second", "first"]),
+        ("a status that nothing has", {"status": "voided"}, []),
+        ("days that are over", {"last": date(2026, 11, 19)}, []),
+    ],
+)
+def test_a_sale_is_found(shop, sentence, wanted, expected):
+    wanted = {name: Decimal(value) if name == "most" else value for name, value in wanted.items()}
+    assert [getattr(shop, name) for name in expected] == ids(sales(shop.books, Wanted(**wanted))), sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("12.50", "12.50"),
+        ("12,50", "12.50"),
+        ("1.234,50", "1234.50"),
+        ("1,234.50", "1234.50"),
+        ("-3,00", "-3.00"),
+    ],
+)
+def test_an_amount_is_read_in_either_spelling(text, expected):
+    assert Decimal(expected) == amount_in(text)
+
+
+def test_a_receipt_shows_both_systems_and_its_way(shop):
+    page = receipt(shop.books, shop.second)
+    stages = {stage.what: stage.done for stage in page.stages}
+
+    assert [("CHAIN-7", Decimal(2), Decimal("86.40"))] == [(g.sku, g.quantity, g.total) for g in page.goods]
+    assert {"rung up": True, "read": True, "confirmed": True, "verified": True, "proven": False} == stages
+    header = {each.field: each.value for each in page.sent[0].fields}
+    assert ("86.40", "2026-11-20") == (header["Total__c"], header["Business_Date__c"])
+    assert all(row.crm_id for row in page.sent)
+
+
+def test_a_receipt_of_another_store_is_not_there(shop):
+    assert receipt(shop.books, shop.first, stores={shop.south}) is None
+    assert receipt(shop.books, shop.second, stores={shop.south}).head.id == shop.second
+    assert receipt(shop.books, "99999") is None
+
+
+def test_refunds_are_linked_both_ways(opened):
+    world = opened()
+    ring = world.item("Ring", "100")
+    sold = world.ring(ring)
+    world.backfill()
+    world.pass_time(minutes=3)
+    back = world.floor.refund(sold)["saleID"]
+    world.sync()
+    books = opened.look_into(world)
+
+    assert [str(sold)] == [each.id for each in receipt(books, str(back)).comes_back_from]
+    assert [str(back)] == [each.id for each in receipt(books, str(sold)).came_back_with]
+    assert [str(back)] == ids(sales(books, Wanted(type="Refund")))
+    total = stores_page(books, TODAY, TODAY).total
+    assert (2, 1, Decimal(0), 0.5) == (total.receipts, total.refunds, total.takings, total.refund_rate * 0.5)
+
+
+# --- what waits ----------------------------------------------------------------------------------
+
+
+def test_problems_stand_by_cause_with_the_one_fix(shop):
+    (card,) = problems(shop.books).causes
+
+    assert (1, ["LastName"], "replace") == (card.count, card.fields, card.fix)
+    assert "no such family" == card.message
+    (line,) = problem_list(shop.books, card.cause).rows
+    assert "Novák" == problem(shop.books, line.id).sent["LastName"]
+    assert problem(shop.books, 999) is None
+
+
+def test_nobody_waits_for_a_decision(shop):
+    assert ([], []) == (reviews(shop.books).rows, conflicts(shop.books).rows)
+
+
+# --- the house -----------------------------------------------------------------------------------
+
+
+def test_the_overview_adds_today_up_in_both_systems(shop):
+    page = overview(shop.books)
+
+    assert (Decimal("345.60"), Decimal("345.60")) == (page.till_total, page.crm_total)
+    assert {"Albany": 2, "Southgate": 2} == {each.store: each.receipts for each in page.stores}
+    assert [False] * len(page.freshness) == [each.is_late for each in page.freshness]
+    assert 24 == len(page.calls)
+    assert (7, 5) == (page.calls[-1].till, page.calls[-1].crm)
+    assert 1 == page.open_problems
+    assert {"problem": 1} == page.backlog["customer"]
+    assert {"crm", "till"} == {gauge.side for gauge in page.gauges}
+
+
+def test_runs_are_listed_with_what_they_spent(shop):
+    page = runs(shop.books)
+
+    assert page.slice.total == len(page.rows)
+    assert run(shop.books, 999) is None
+    assert [] == work(shop.books).streams, "nobody has served it yet"
+
+
+def test_products_are_found_by_title_and_number(shop):
+    assert [shop.ring_id] == ids(products(shop.books, "gold"))
+    assert [shop.chain_id] == ids(products(shop.books, "CHAIN-7"))
+    assert [] == ids(products(shop.books, "nothing%"))
+    page = product(shop.books, shop.ring_id)
+    assert ("Gold ring", Decimal("100.00"), "settled") == (
+        page.product.title,
+        page.product.price,
+        page.product.state,
+    )
+    assert product(shop.books, "999") is None
+
+
+def test_a_store_is_shown_in_figures(shop):
+    page = stores_page(shop.books, TODAY, TODAY)
+
+    assert (4, Decimal("345.60"), Decimal("86.40")) == (
+        page.total.receipts,
+        page.total.takings,
+        page.total.basket,
+    )
+    assert ["Albany", "Southgate"] == sorted(each.name for each in page.stores)
+    assert [("Gold ring", 2), ("Silver chain", 3)] == [(p.name, p.figures.units) for p in page.products]
+    south = stores_page(shop.books, TODAY, TODAY, store=shop.south)
+    assert (2, ["Silver chain"]) == (south.total.receipts, [p.name for p in south.products])
+
+
+def test_whole_months_and_single_days_come_to_the_same(shop):
+    whole = stores_page(shop.books, date(2026, 11, 1), date(2026, 11, 30))
+    some = stores_page(shop.books, date(2026, 11, 2), date(2026, 11, 29))
+
+    assert whole.products == some.products
+    assert whole.total == some.total
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "months", "spans"),
+    [
+        ("2026-11-01", "2026-11-30", ["2026-11"], []),
+        ("2026-11-05", "2026-11-06", [], [("2026-11-05", "2026-11-06")]),
+        (
+            "2026-10-31",
+            "2026-12-01",
+            ["2026-11"],
+            [("2026-10-31", "2026-10-31"), ("2026-12-01", "2026-12-01")],
+        ),
+        ("2024-02-01", "2024-02-29", ["2024-02"], []),
+        ("2026-12-15", "2027-01-31", ["2027-01"], [("2026-12-15", "2026-12-31")]),
+    ],
+)
+def test_a_period_is_whole_months_and_the_days_around_them(first, last, months, spans):
+    found, rest = parts_of(date.fromisoformat(first), date.fromisoformat(last))
+
+    assert (months, spans) == (found, [(a.isoformat(), b.isoformat()) for a, b in rest])
+
+
+def test_what_if_is_tried_on_the_forecast(shop):
+    page = budget(shop.books, "interval=30m")
+
+    assert page.then.till_a_day < page.now.till_a_day
+    with pytest.raises(ValueError, match="is no wish"):
+        budget(shop.books, "colour=blue")
+
+
+def test_a_certificate_ticks_the_calendar(opened):
+    world = opened()
+    world.ring(world.item("Ring", "100"))
+    world.backfill()
+    made = world.certify()
+    books = opened.look_into(world)
+
+    (row,) = certificates(books, TODAY, TODAY).stores
+    (mark,) = row.days
+    assert ("agrees", 1, Decimal("108.00"), mark.till) == (mark.standing, mark.sales, mark.till, mark.crm)
+    assert certificate(books, made.id).agrees
+    assert certificate(books, 999) is None
+    assert [] == certificate(books, made.id, stores=[]).cells
+
+
+# --- one store only ------------------------------------------------------------------------------
+
+
+def test_somebody_of_one_store_sees_nothing_of_the_other(shop):
+    """Whatever a view says to them, no receipt, name or figure of the first shop is in it."""
+    books, only = shop.books, {shop.south}
+    said = [
+        overview(books, stores=only),
+        customers(books, stores=only),
+        customers(books, "novak", stores=only),
+        sales(books, stores=only),
+        sales(books, Wanted(store=shop.shops[0]), stores=only),
+        sales(books, Wanted(query="220000000001"), stores=only),
+        problems(books, stores=only),
+        problem_list(books, stores=only),
+        reviews(books, stores=only),
+        conflicts(books, stores=only),
+        stores_page(books, TODAY, TODAY, stores=only),
+        stores_page(books, TODAY, TODAY, store=shop.shops[0], stores=only),
+        certificates(books, TODAY, TODAY, stores=only),
+        person(books, shop.ada, stores=only),
+        product(books, shop.ring_id, stores=only),
+    ]
+    text = msgspec.json.encode(said).decode()
+
+    assert "Southgate" in text
+    assert [] == [
+        word for word in ("Novák", "Quist", "220000000001", "220000000004", "345.60") if word in text
+    ]
+    assert person(books, shop.dora, stores=only) is None
+    assert person(books, shop.carla, stores=only) is None
+    assert [shop.second] == [line.id for line in person(books, shop.ada, stores=only).receipts]
+    assert 1 == person(books, shop.ada, stores=only).bought.receipts
