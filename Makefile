@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: setup demo test lint types bench soak docs clean
+.PHONY: setup browser demo test lint types bench search soak docs clean
 
 setup: $(STAMP)
 
@@ -16,10 +16,16 @@ $(STAMP): pyproject.toml
 	@rm -f .pip-errors
 	@touch $(STAMP)
 
+# The console is tested in a real browser. Where we may, it is installed; else it is said what is missing.
+browser:
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+	  && apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium >/dev/null; true; }
+	@command -v chromium >/dev/null || { echo "The browser tests need Chromium. On Debian: apt-get update && apt-get install chromium"; exit 1; }
+
 demo: setup
 	@$(BIN)/tillbridge demo
 
-test: setup lint types
+test: setup browser lint types
 	@$(BIN)/python -m pytest
 
 lint: setup
@@ -31,6 +37,11 @@ types: setup
 
 bench: setup
 	@$(BIN)/python -m bench
+
+# Other scripts of what can happen and go wrong than `make test` plays; what fails prints its seed.
+search: setup
+	@for seed in $$($(BIN)/python -c 'import random; print(*random.sample(range(2**32), 5))'); do \
+	HYPOTHESIS_SEED=$$seed $(BIN)/python -m pytest tests/proof -k agree || exit 1; done
 
 soak: setup
 	@$(BIN)/python -m bench.soak

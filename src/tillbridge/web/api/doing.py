@@ -1,0 +1,209 @@
+"""The API's verbs: what operators do, each one written down with who did it."""
+
+from __future__ import annotations
+
+import msgspec
+from fastapi import Request
+
+from tillbridge import actions
+from tillbridge.web.api.answers import answers
+from tillbridge.web.api.given import (
+    Choice,
+    Edit,
+    Fix,
+    Id,
+    Ignore,
+    Number,
+    OneStream,
+    Pressed,
+    PreviewOf,
+    Records,
+    Retry,
+    Ruling,
+    Seen,
+    Undo,
+)
+from tillbridge.web.console import actions_of, console_of, visitor_of
+from tillbridge.web.errors import Unfit
+
+
+class Did(msgspec.Struct, frozen=True, kw_only=True):
+    """How many things were done."""
+
+    count: int
+
+
+@answers(actions.Sent)
+def send_customers(request: Request, connection: Id, body: Records) -> actions.Sent:
+    """Sync these customers now, changed or not; say what became of each."""
+    return _send(request, connection, "customer", body)
+
+
+@answers(actions.Sent)
+def send_sales(request: Request, connection: Id, body: Records) -> actions.Sent:
+    """Sync these sales now."""
+    return _send(request, connection, "sale", body)
+
+
+@answers(actions.Sent)
+def send_products(request: Request, connection: Id, body: Records) -> actions.Sent:
+    """Sync these products now."""
+    return _send(request, connection, "product", body)
+
+
+def _send(request: Request, connection: str, kind: actions.Kind, body: Records) -> actions.Sent:
+    _note(request, f"{kind}s sent", connection, ids=body.ids)
+    return actions_of(request).send(connection, kind, body.ids)
+
+
+@answers(actions.Replayed)
+def preview_receipt(
+    request: Request,
+    connection: Id,
+    sale: Id,
+    body: Pressed,  # noqa: ARG001  It asks both sides, so it has to be meant.
+) -> actions.Replayed:
+    """Compare what would be sent of a receipt with what Salesforce holds; writes nothing."""
+    return actions_of(request).preview_receipt(connection, sale)
+
+
+@answers(actions.Retried)
+def retry(request: Request, connection: Id, body: Retry) -> actions.Retried:
+    """Try problems again now."""
+    _note(request, "problems retried", connection, ids=body.ids, cause=body.cause)
+    return actions_of(request).retry(connection, ids=body.ids, cause=body.cause)
+
+
+@answers(Did)
+def ignore(request: Request, connection: Id, body: Ignore) -> Did:
+    """Leave problems alone; another cause brings them back."""
+    _note(request, "problems ignored", connection, ids=body.ids)
+    return Did(count=len(actions_of(request).ignore(connection, body.ids, body.note)))
+
+
+@answers(actions.Retried)
+def edit(request: Request, connection: Id, number: Number, body: Edit) -> actions.Retried:
+    """Set fields of one record by hand and send it again."""
+    _note(request, "problem edited", connection, id=number, fields=sorted(body.fields))
+    return actions_of(request).edit(connection, number, body.fields)
+
+
+@answers(actions.Retried)
+def fix(request: Request, connection: Id, body: Fix) -> actions.Retried:
+    """Fix a cause, now and later, and send everything behind it again."""
+    act = actions_of(request)
+    _note(request, "cause fixed", connection, cause=body.cause, action=body.action, field=body.field)
+    match body.action:
+        case "undo":
+            count = act.undo_fix(connection, body.cause)
+            if not count:
+                raise Unfit("Nothing has been decided about this cause: there is nothing to undo.")
+            return actions.Retried(run=None, released=0, asked=0, accepted=0, refused=[], added=[])
+        case "add_picklist_value":
+            return act.add_values(connection, body.cause, body.field)
+        case "replace" | "default" | "leave_out" as action:
+            return act.fix(
+                connection,
+                body.cause,
+                action,
+                field=body.field,
+                values=body.values,
+                default=body.default,
+            )
+
+
+@answers(actions.Chosen)
+def choose(request: Request, connection: Id, who: Id, body: Choice) -> actions.Chosen:
+    """Link a customer in review to a person of Salesforce, or create it ("new")."""
+    by = _note(request, "match chosen", connection, customer=who, choice=body.choice)
+    return actions_of(request).choose(connection, who, body.choice, by)
+
+
+@answers(actions.Chosen)
+def choose_newcomer(request: Request, connection: Id, who: Id, body: Choice) -> actions.Chosen:
+    """Say who somebody of Salesforce is in the till: a number, "new" or "leave"."""
+    by = _note(request, "newcomer chosen", connection, person=who, choice=body.choice)
+    return actions_of(request).choose_newcomer(connection, who, body.choice, by)
+
+
+@answers(actions.Kept)
+def keep(request: Request, connection: Id, body: Ruling) -> actions.Kept:
+    """Say which side counts in conflicts, and carry it."""
+    by = _note(request, "conflicts kept", connection, ids=body.ids, winner=body.winner)
+    return actions_of(request).keep(connection, body.ids, body.winner, by)
+
+
+@answers(actions.TakenBack)
+def restore(
+    request: Request,
+    connection: Id,
+    number: Number,
+    body: Pressed,  # noqa: ARG001  It writes, so it has to be meant.
+) -> actions.TakenBack:
+    """Write a value that was replaced back to both sides."""
+    _note(request, "value restored", connection, change=number)
+    return actions_of(request).restore(connection, number)
+
+
+@answers(actions.Previewed)
+def preview(request: Request, connection: Id, body: PreviewOf) -> actions.Previewed:
+    """Look at what a sync would write of customers, and keep it as a plan."""
+    return actions_of(request).preview(connection, body.customers)
+
+
+@answers(actions.Carried)
+def apply(request: Request, connection: Id, number: Number, body: Seen) -> actions.Carried:
+    """Write exactly what a previewed plan says."""
+    by = _note(request, "plan applied", connection, plan=number)
+    return actions_of(request).apply(connection, number, body.checksum, by)
+
+
+@answers(actions.Carried)
+def approve(request: Request, connection: Id, number: Number, body: Seen) -> actions.Carried:
+    """Let a plan that was held back pass."""
+    by = _note(request, "plan approved", connection, plan=number)
+    return actions_of(request).approve(connection, number, body.checksum, by)
+
+
+@answers(Did)
+def drop(request: Request, connection: Id, number: Number) -> Did:
+    """Forget a plan."""
+    _note(request, "plan dropped", connection, plan=number)
+    return Did(count=actions_of(request).drop(connection, number))
+
+
+@answers(actions.TakenBack)
+def undo(request: Request, connection: Id, number: Number, body: Undo) -> actions.TakenBack:
+    """Take back what a run changed in customers, or show what would be."""
+    if not body.dry:
+        _note(request, "run undone", connection, run=number)
+    return actions_of(request).undo(connection, number, dry=body.dry)
+
+
+@answers(Did)
+def pause(request: Request, connection: Id, body: OneStream) -> Did:
+    """Let a connection, or one of its streams, rest."""
+    _note(request, "paused", connection, stream=body.stream)
+    actions_of(request).pause(connection, body.stream, body.why)
+    return Did(count=1)
+
+
+@answers(Did)
+def resume(request: Request, connection: Id, body: OneStream) -> Did:
+    """Let it go on."""
+    _note(request, "resumed", connection, stream=body.stream)
+    return Did(count=int(actions_of(request).resume(connection, body.stream)))
+
+
+@answers(Did)
+def run_now(request: Request, connection: Id, body: OneStream) -> Did:
+    """Let a stream, or all, be due at once."""
+    _note(request, "run now", connection, stream=body.stream)
+    return Did(count=actions_of(request).run_now(connection, body.stream))
+
+
+def _note(request: Request, what: str, connection: str, **detail: object) -> str:
+    """Write down what somebody does; return their name."""
+    visitor = visitor_of(request)
+    console_of(request).note(visitor, what, connection, **detail)
+    return visitor.audit_name

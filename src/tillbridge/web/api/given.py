@@ -1,0 +1,113 @@
+"""What the API takes: parameters with their bounds, and bodies."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from fastapi import Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+# SQLite's and PostgreSQL's integers end before Python's.
+_NUMBER_MAX = 2**53
+_TEXT = r"^[^\x00]*$"
+
+Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
+Number = Annotated[int, Path(ge=1, le=_NUMBER_MAX)]
+Words = Annotated[str, Query(max_length=200, pattern=_TEXT)]
+Offset = Annotated[int, Query(ge=0, le=100_000)]
+Limit = Annotated[int, Query(ge=1, le=500)]
+Day = Annotated[date | None, Query(ge=date(2000, 1, 1), le=date(2100, 12, 31))]
+Amount = Annotated[
+    Decimal | None, Query(ge=-1_000_000_000, le=1_000_000_000, decimal_places=2, allow_inf_nan=False)
+]
+OneId = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
+Cause = Annotated[str | None, Query(max_length=500, pattern=_TEXT)]
+
+_Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
+_Number = Annotated[int, Field(ge=1, le=_NUMBER_MAX, strict=True)]
+_Text = Annotated[str, Field(max_length=2_000, pattern=_TEXT)]
+_Name = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9_]+$")]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Pressed(_Body):
+    """An empty object: that it is meant."""
+
+
+class Records(_Body):
+    """Which records are to be sent: the till's ids."""
+
+    ids: Annotated[list[_Id], Field(min_length=1, max_length=200)]
+
+
+class Retry(_Body):
+    """Which problems are to be tried again: these, those of a cause, or with neither all that are open."""
+
+    ids: Annotated[list[_Number], Field(max_length=1_000)] = []
+    cause: Annotated[str, Field(min_length=1, max_length=500, pattern=_TEXT)] | None = None
+
+
+class Ignore(_Body):
+    """Which problems are to be left alone, and why."""
+
+    ids: Annotated[list[_Number], Field(min_length=1, max_length=1_000)]
+    note: _Text | None = None
+
+
+class Edit(_Body):
+    """Fields of one record, set by hand; none takes back what was set."""
+
+    fields: Annotated[dict[_Name, _Text], Field(max_length=50)] = {}
+
+
+class Fix(_Body):
+    """What is to be done about a cause, now and later."""
+
+    cause: Annotated[str, Field(min_length=1, max_length=500, pattern=_TEXT)]
+    action: Literal["replace", "default", "leave_out", "add_picklist_value", "undo"]
+    field: _Name | None = None
+    values: Annotated[dict[_Text, _Text | None], Field(max_length=200)] = {}
+    default: _Text | None = None
+
+
+class Choice(_Body):
+    """Who somebody is: an id of the other side, "new", or for newcomers "leave"."""
+
+    choice: _Id
+
+
+class Ruling(_Body):
+    """Which side counts in these conflicts."""
+
+    ids: Annotated[list[_Number], Field(min_length=1, max_length=500)]
+    winner: Literal["till", "crm"]
+
+
+class Seen(_Body):
+    """The checksum of the plan as it was looked at."""
+
+    checksum: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{16,64}$")]
+
+
+class PreviewOf(_Body):
+    """Whom a preview is about; nobody: whatever the next sync would write."""
+
+    customers: Annotated[list[_Id], Field(max_length=200)] = []
+
+
+class Undo(_Body):
+    """Whether it is only to be shown what would be taken back."""
+
+    dry: bool = True
+
+
+class OneStream(_Body):
+    """A stream by its name, such as sales or sweep; none: all of the connection."""
+
+    stream: Annotated[str, Field(pattern=r"^[a-z-]{1,40}( [a-z]{1,40})?$")] | None = None
+    why: _Text = "paused in the console"

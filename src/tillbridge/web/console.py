@@ -1,0 +1,116 @@
+"""What every page is handed: the installation, who may see what, and how a page is rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fastapi import Request
+
+from tillbridge import installation
+from tillbridge.actions import Actions
+from tillbridge.engine.jobs import Jobs
+from tillbridge.model.clock import Clock
+from tillbridge.store.access import Access
+from tillbridge.store.plans import HELD, OPEN
+from tillbridge.store.service import Service
+from tillbridge.views.books import Books, Library, NoSuchConnection
+from tillbridge.web.errors import NotHere
+from tillbridge.web.security.roles import Visitor
+from tillbridge.web.security.sessions import Sessions
+
+# The side bar's badges may be so old: every page shows them.
+_ENDS_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Console:
+    """One console over one installation. `healthy` and `ready` return what is wrong, or None."""
+
+    folder: Path
+    service: Service
+    jobs: Jobs
+    clock: Clock
+    env: Mapping[str, str]
+    access: Access
+    library: Library
+    healthy: Callable[[], str | None]
+    ready: Callable[[], str | None]
+    metrics: Callable[[], tuple[str, bytes]]
+    dead_after_seconds: float = 30.0
+    sessions: Sessions = field(init=False)
+    actions: Actions = field(init=False)
+    _ends: dict[str, tuple[float, dict[str, int]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.sessions = Sessions(self.access)
+        self.actions = Actions(
+            self.folder,
+            self.service,
+            self.jobs,
+            self.clock,
+            self.env,
+            dead_after_seconds=self.dead_after_seconds,
+        )
+
+    def now(self) -> float:
+        """Return the present moment."""
+        return self.clock.now().timestamp()
+
+    def connections(self) -> dict[str, Path]:
+        """Return the homes of all connections by name."""
+        return installation.connections(self.folder)
+
+    def visible(self, visitor: Visitor) -> dict[str, Path]:
+        """Return the homes of the connections that somebody may see."""
+        return {name: home for name, home in self.connections().items() if visitor.sees(name)}
+
+    def open_ends(self, books: Books) -> dict[str, int]:
+        """Count what waits for somebody, for the side bar; counted anew after some seconds."""
+        kept = self._ends.get(books.name)
+        moment = self.clock.monotonic()
+        if kept is None or moment - kept[0] > _ENDS_SECONDS:
+            people = books.roll.counts()
+            counts = {
+                "problems": books.journal.count_open(),
+                "reviews": people["review"],
+                "conflicts": people["conflict"],
+                "plans": sum(plan.why == HELD for plan in books.plans.in_state(OPEN)),
+            }
+            kept = self._ends[books.name] = (moment, counts)
+        return kept[1]
+
+    def note(self, visitor: Visitor, what: str, subject: str = "", **detail: object) -> None:
+        """Write down what somebody did: ids only, never a name, an address or a secret."""
+        self.access.note(visitor.audit_name, what, subject, self.now(), detail)
+
+
+def console_of(request: Request) -> Console:
+    """Return the console that a request is for."""
+    console: Console = request.app.state.console
+    return console
+
+
+def actions_of(request: Request) -> Actions:
+    """Return what people do with connections."""
+    return console_of(request).actions
+
+
+def books_of(request: Request) -> Books:
+    """Return the books of the connection that a page is about."""
+    try:
+        return console_of(request).library.books(request.path_params["connection"])
+    except NoSuchConnection:
+        raise NotHere from None
+
+
+def stores_of(request: Request, books: Books) -> frozenset[str] | None:
+    """Return the till's ids of the stores that whoever asks may see; None: all."""
+    return books.names().ids(visitor_of(request).stores(books.name))
+
+
+def visitor_of(request: Request) -> Visitor:
+    """Return who asks; the route's door has found out."""
+    visitor: Visitor = request.state.visitor
+    return visitor

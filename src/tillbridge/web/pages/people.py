@@ -1,0 +1,125 @@
+"""Users of the console: who may sign in, as what, and which stores they see."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Form, Request
+from starlette.responses import Response
+
+from tillbridge.store.access import Person
+from tillbridge.web.console import console_of
+from tillbridge.web.errors import NotHere, Unfit
+from tillbridge.web.pages.entrance import PASSWORD
+from tillbridge.web.rendering import done, go, page, visitor_of
+from tillbridge.web.security.roles import ROLES
+from tillbridge.web.security.sessions import FIRST_LINK_SECONDS
+
+_NAME_MAX = 80
+_WORDS = tuple(role.word for role in ROLES)
+
+
+def begin(request: Request) -> Response:  # noqa: ARG001  Every page is handed its request.
+    """Lead to the first page of the settings."""
+    return go("/settings/people")
+
+
+def show(request: Request) -> Response:
+    """Show everybody."""
+    return _page(request)
+
+
+def add(
+    request: Request,
+    name: Annotated[str, Form()] = "",
+    role: Annotated[str, Form()] = "viewer",
+    limits: Annotated[str, Form()] = "",
+) -> Response:
+    """Add somebody, and show the link by which they choose their password."""
+    console = console_of(request)
+    name = " ".join(name.split())
+    if not name or len(name) > _NAME_MAX:
+        raise Unfit(f"A name has between 1 and {_NAME_MAX} characters.")
+    if role not in _WORDS:
+        raise Unfit("A user is a viewer, an operator or an administrator.")
+    person = console.access.add(name, role, console.now(), limits=_limits(request, limits, role))
+    if person is None:
+        return _page(request, 422, why=f"There is somebody called {name} already.")
+    console.note(visitor_of(request), "user added", str(person.id), role=role, limits=person.limits)
+    return _invite(request, person)
+
+
+def change(
+    request: Request,
+    number: int,
+    role: Annotated[str, Form()] = "viewer",
+    limits: Annotated[str, Form()] = "",
+    active: Annotated[str, Form()] = "",
+) -> Response:
+    """Let somebody be what they are now. All their browsers have to sign in again."""
+    console, person = console_of(request), _person(request, number)
+    if role not in _WORDS:
+        raise Unfit("A user is a viewer, an operator or an administrator.")
+    allowed = _limits(request, limits, role)
+    if not console.access.change(person.id, role=role, limits=allowed, active=bool(active)):
+        return _page(request, 422, why="Somebody must be left who can let others in.")
+    console.note(
+        visitor_of(request), "user changed", str(person.id), role=role, limits=allowed, active=bool(active)
+    )
+    return done("/settings/people", "person-changed")
+
+
+def make_link(request: Request, number: int) -> Response:
+    """Make a link by which somebody chooses a new password."""
+    person = _person(request, number)
+    if not person.active:
+        raise Unfit("Whoever may not sign in needs no link; let them in first.")
+    console_of(request).note(visitor_of(request), "link made", str(person.id))
+    return _invite(request, person)
+
+
+def _invite(request: Request, person: Person) -> Response:
+    console = console_of(request)
+    secret = console.access.make_link(PASSWORD, person.id, console.now() + FIRST_LINK_SECONDS)
+    address = f"{request.base_url}enter/{secret}"
+    return page(request, "invite.html", person=person, address=address)
+
+
+def _person(request: Request, number: int) -> Person:
+    found = console_of(request).access.person(number)
+    if found is None:
+        raise NotHere
+    return found
+
+
+def _limits(request: Request, text: str, role: str) -> dict[str, list[str]] | None:
+    """Read which stores somebody is to see: a line each, `store` or `connection/store`; empty: all."""
+    if not text.strip():
+        return None
+    if role != "viewer":
+        raise Unfit("Only a viewer can be limited to some stores: the others act on the whole connection.")
+    known = console_of(request).connections()
+    found: dict[str, list[str]] = {}
+    for line in text.replace(",", "\n").split("\n"):
+        if not line.strip():
+            continue
+        connection, _, store = line.strip().rpartition("/")
+        connection = connection or next(iter(known), "")
+        if connection not in known:
+            raise Unfit(f"There is no connection called {connection}.")
+        found.setdefault(connection, []).append(store)
+    return found
+
+
+def _page(request: Request, status: int = 200, *, why: str = "") -> Response:
+    console = console_of(request)
+    return page(
+        request,
+        "people.html",
+        status,
+        people=console.access.people(),
+        roles=_WORDS,
+        why=why,
+        part="people",
+        several=len(console.connections()) > 1,
+    )

@@ -1,0 +1,96 @@
+"""What the shops sell and hold: stores with their figures, products with their stock, certificates by day."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from fastapi import Request
+from starlette.responses import Response
+
+from tillbridge.views.certificates import certificate, certificates
+from tillbridge.views.products import product, products
+from tillbridge.views.stores import stores_page
+from tillbridge.web.console import books_of, console_of, stores_of
+from tillbridge.web.errors import NotHere, Unfit
+from tillbridge.web.pages.listing import begins, pages
+from tillbridge.web.rendering import is_part, page
+
+_QUERY_MAX = 200
+_PERIODS = {"7": 7, "30": 30, "90": 90, "365": 365}
+_CALENDAR_DAYS = 28
+
+
+def show_stores(request: Request, store: str = "", days: str = "30") -> Response:
+    """Show takings, baskets, refunds, sellers and top products of a period."""
+    books = books_of(request)
+    seen = stores_of(request, books)
+    names = {i: n for i, n in books.names().stores.items() if seen is None or i in seen}
+    if store and store not in names:
+        raise NotHere
+    span = _PERIODS.get(days, 30)
+    last = _today(request)
+    found = stores_page(books, last - timedelta(days=span - 1), last, store=store or None, stores=seen)
+    return page(
+        request, "stores.html", found=found, names=names, store=store, days=str(span), periods=_PERIODS
+    )
+
+
+def show_products(request: Request, q: str = "", start: int = 0) -> Response:
+    """Show products and their stock."""
+    books = books_of(request)
+    found = products(books, q[:_QUERY_MAX], stores=stores_of(request, books), offset=begins(start))
+    return page(
+        request,
+        "products_list.html" if is_part(request) else "products.html",
+        found=found,
+        q=q,
+        pager=pages(f"/c/{books.name}/products", {"q": q}, found.slice, len(found.rows)),
+    )
+
+
+def show_product(request: Request, number: str) -> Response:
+    """Show one product and what each store holds of it."""
+    books = books_of(request)
+    found = product(books, number, stores=stores_of(request, books))
+    if found is None:
+        raise NotHere
+    return page(request, "product.html", found=found)
+
+
+def show_certificates(request: Request, last: str = "") -> Response:
+    """Show which days of which stores are proven, four weeks at a time."""
+    books = books_of(request)
+    to = _day(last) or _today(request)
+    first = to - timedelta(days=_CALENDAR_DAYS - 1)
+    found = certificates(books, first, to, stores=stores_of(request, books))
+    earlier, later = first - timedelta(days=1), to + timedelta(days=_CALENDAR_DAYS)
+    return page(
+        request,
+        "certificates.html",
+        found=found,
+        earlier=earlier.isoformat(),
+        later=later.isoformat() if later <= _today(request) + timedelta(days=_CALENDAR_DAYS - 1) else "",
+    )
+
+
+def show_certificate(request: Request, number: int) -> Response:
+    """Show one certificate: what agrees, and what differs and why."""
+    books = books_of(request)
+    found = certificate(books, number, stores=stores_of(request, books))
+    if found is None:
+        raise NotHere
+    return page(request, "certificate.html", found=found)
+
+
+def _today(request: Request) -> date:
+    # A store east of us may have begun its next day.
+    return (console_of(request).clock.now() + timedelta(hours=14)).date()
+
+
+def _day(text: str) -> date | None:
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Unfit("A day is written as 2026-11-20.") from None

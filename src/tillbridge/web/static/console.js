@@ -1,0 +1,130 @@
+// What pages need beyond htmx: the session's token on every request, the menu, the colours, the reader's own
+// time, ticks in lists, toasts. Pages work without it, one step slower.
+(() => {
+  const csrf = document.querySelector('meta[name="csrf"]')?.content;
+
+  document.addEventListener("htmx:config:request", (event) => {
+    const request = event.detail.ctx.request;
+    if (csrf) request.headers["X-CSRF-Token"] = csrf;
+  });
+
+  // --- toasts: said to a screen reader as well ------------------------------------------------
+  const toast = (words, tone = "") => {
+    const box = document.getElementById("toasts");
+    if (!box || !words) return;
+    const line = document.createElement("div");
+    line.className = `toast-line ${tone}`;
+    line.textContent = words;
+    box.append(line);
+    setTimeout(() => line.remove(), 8000);
+  };
+  window.tillbridgeToast = toast;
+  document.addEventListener("htmx:error", () => toast("The console did not answer. Is it still running?", "bad"));
+  document.addEventListener("toast", (event) => toast(event.detail?.words ?? event.detail?.value, event.detail?.tone));
+
+  // --- the menu on a phone --------------------------------------------------------------------
+  const button = document.querySelector(".menu-button");
+  button?.addEventListener("click", () => {
+    const open = button.getAttribute("aria-expanded") !== "true";
+    button.setAttribute("aria-expanded", String(open));
+    document.getElementById("menu").classList.toggle("is-open", open);
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && button?.getAttribute("aria-expanded") === "true") { button.click(); button.focus(); }
+    // A slash leads to the search, as on many pages that people know.
+    const typing = event.target.closest?.("input, textarea, select");
+    if (event.key === "/" && !typing) {
+      const search = document.querySelector('input[type="search"]');
+      if (search) { event.preventDefault(); search.focus(); }
+    }
+  });
+
+  // --- colours --------------------------------------------------------------------------------
+  const themes = document.querySelectorAll("[data-theme]");
+  const press = () => themes.forEach((each) =>
+    each.setAttribute("aria-pressed", String(each.dataset.theme === window.tillbridgeTheme.chosen())));
+  themes.forEach((each) => each.addEventListener("click", () => {
+    window.tillbridgeTheme.choose(each.dataset.theme);
+    press();
+  }));
+  press();
+
+  document.querySelectorAll("[data-submits]").forEach((each) =>
+    each.addEventListener("change", () => each.form.submit()));
+
+  // --- moments in the reader's own time -------------------------------------------------------
+  const local = (root) => root.querySelectorAll("time[datetime]").forEach((each) => {
+    const at = new Date(each.dateTime);
+    if (Number.isNaN(at.getTime())) return;
+    const full = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+    each.title = full;
+    if (/UTC$/.test(each.textContent)) each.textContent = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+  });
+
+  // --- ticks: one box for all, a count, and buttons that wait for the first tick --------------
+  const ticked = (form) => {
+    const boxes = [...form.querySelectorAll("input[data-tick]")];
+    const on = boxes.filter((each) => each.checked).length;
+    const all = form.querySelector("input[data-tick-all]");
+    if (all) {
+      all.checked = on > 0 && on === boxes.length;
+      all.indeterminate = on > 0 && on < boxes.length;
+    }
+    form.querySelectorAll("[data-tick-count]").forEach((each) => { each.textContent = on ? `${on} selected` : "None selected"; });
+    form.querySelectorAll("[data-tick-needs]").forEach((each) => { each.disabled = on === 0; });
+  };
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest("form[data-ticks]");
+    if (!form) return;
+    if (event.target.matches("input[data-tick-all]"))
+      form.querySelectorAll("input[data-tick]").forEach((each) => { each.checked = event.target.checked; });
+    ticked(form);
+  });
+
+  // --- charts: drawn from the table beside them, which stays for whoever reads -----------------
+  const colours = () => {
+    const style = getComputedStyle(document.documentElement);
+    const named = (name) => style.getPropertyValue(name).trim();
+    return { lines: ["--c-blue", "--c-sky", "--c-green", "--c-amber", "--c-red"].map(named), text: named("--c-quiet"), rule: named("--c-rule") };
+  };
+  const charts = new Map();
+  const draw = (canvas) => {
+    if (!window.Chart) return;
+    const table = document.getElementById(canvas.dataset.chart);
+    if (!table) return;
+    charts.get(canvas)?.destroy();
+    const heads = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
+    const rows = [...table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.dataset.value ?? cell.textContent.trim()));
+    const { lines, text, rule } = colours();
+    const small = canvas.dataset.small !== undefined;
+    charts.set(canvas, new window.Chart(canvas, {
+      type: canvas.dataset.kind || "bar",
+      data: {
+        labels: rows.map((row) => row[0]),
+        datasets: heads.slice(1).map((label, n) => ({
+          label, data: rows.map((row) => Number(row[n + 1])), backgroundColor: lines[n], borderColor: lines[n],
+          borderWidth: canvas.dataset.kind === "line" ? 2 : 0, borderRadius: 2, pointRadius: 0, tension: 0.3,
+        })),
+      },
+      options: {
+        animation: false, responsive: true, maintainAspectRatio: false,
+        interaction: { mode: "index", intersect: false },
+        plugins: { legend: { display: !small && heads.length > 2, labels: { color: text, boxWidth: 12 } } },
+        scales: {
+          x: { stacked: canvas.dataset.stacked !== undefined, display: !small, ticks: { color: text, maxRotation: 0 }, grid: { display: false } },
+          y: { stacked: canvas.dataset.stacked !== undefined, display: !small, beginAtZero: true, ticks: { color: text }, grid: { color: rule } },
+        },
+      },
+    }));
+  };
+  const drawAll = (root = document) => root.querySelectorAll("canvas[data-chart]").forEach(draw);
+  document.addEventListener("theme", () => drawAll());
+
+  const ready = (root) => {
+    local(root);
+    drawAll(root);
+    root.querySelectorAll("form[data-ticks]").forEach(ticked);
+  };
+  document.addEventListener("htmx:after:swap", () => ready(document));
+  ready(document);
+})();

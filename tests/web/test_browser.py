@@ -1,0 +1,222 @@
+"""The console in a real browser, over a real service and two simulators: what people see and press."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+from web_served import CHROMIUM, HOSTILE, Served, violations
+
+PASSWORD = "quiet lamp over rivers"
+DESKTOP, PHONE = {"width": 1440, "height": 1000}, {"width": 390, "height": 844}
+PAGES = (
+    "/c/default",
+    "/c/default/customers",
+    "/c/default/customers?show=review",
+    "/c/default/customers/{person}",
+    "/c/default/sales",
+    "/c/default/sales/{sale}",
+    "/c/default/problems",
+    "/c/default/reviews",
+    "/c/default/conflicts",
+    "/c/default/runs",
+    "/c/default/products",
+    "/c/default/stores",
+    "/c/default/budget",
+    "/c/default/certificates",
+    "/account",
+    "/settings/people",
+    "/settings/tokens",
+    "/settings/audit",
+    "/nothing-here",
+)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    # Never skipped: without a browser nobody knows whether the console works.
+    assert CHROMIUM.exists(), "chromium is missing. On Debian: apt-get install chromium"
+    with sync_playwright() as playwright:
+        # Chromium has no sandbox for root, as in a container; it sees our own pages only.
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    made = Served(tmp_path_factory.mktemp("home"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def state(chromium, served):
+    """Sign in by the one-time link, as the first one does, and keep the session for the tests."""
+    context = chromium.new_context(base_url=served.url)
+    page = context.new_page()
+    page.goto(served.link)
+    page.get_by_label("Your name").fill("Ana Admin")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("The same once more").fill(PASSWORD)
+    page.get_by_role("button", name="Keep it and sign in").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
+    kept = context.storage_state()
+    context.close()
+    return kept
+
+
+@pytest.fixture
+def page(chromium, served, state):
+    """A page of whoever is signed in; whatever the browser complains of fails the test."""
+    context = chromium.new_context(base_url=served.url, storage_state=state, viewport=DESKTOP)
+    made, complaints = context.new_page(), []
+    made.set_default_timeout(15_000)
+    made.on("pageerror", lambda error: complaints.append(str(error)))
+    made.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    yield made
+    context.close()
+    # A page that is meant to be missing is answered with 404, which a browser complains of.
+    assert [] == [each for each in complaints if "404" not in each]
+
+
+def test_the_first_link_leads_in_and_is_used_up(page, served):
+    page.goto("/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
+    expect(page.get_by_role("table", name="Today's takings per store in both systems")).to_contain_text(
+        "Harbour"
+    )
+
+    page.goto(served.link)
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("Nothing here")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_for_everybody(page, served, path, theme):
+    page.add_init_script(f"localStorage.setItem('theme', '{theme}')")
+    page.goto(path.format(person=served.people[3], sale=served.sales["Harbour"]))
+    page.wait_for_load_state("load")
+    on_desktop = violations(page)
+    page.set_viewport_size(PHONE)
+    too_wide = page.evaluate("document.documentElement.scrollWidth") > PHONE["width"]
+    on_a_phone = violations(page)
+
+    assert theme == page.evaluate("document.documentElement.dataset.bsTheme")
+    assert ([], [], False) == (on_desktop, on_a_phone, too_wide)
+
+
+def test_the_sign_in_is_for_everybody(chromium, served):
+    context = chromium.new_context(base_url=served.url)
+    page = context.new_page()
+    page.goto("/login")
+    found = violations(page)
+    context.close()
+
+    assert [] == found
+
+
+def test_three_customers_are_ticked_and_sent_and_each_says_what_became_of_it(page, served):
+    page.goto("/c/default/customers")
+    button = page.get_by_role("button", name="Sync to Salesforce")
+    expect(button).to_be_disabled()
+
+    for person in served.people[:3]:
+        page.locator(f'input[data-tick][value="{person}"]').check()
+    expect(page.get_by_text("3 selected")).to_be_visible()
+    button.click()
+
+    expect(page.locator("#sent")).to_contain_text("3 done", timeout=20_000)
+    for person in served.people[:3]:
+        expect(page.locator(f"#fate-{person}")).to_have_text(re.compile("In Salesforce|Nothing new"))
+    assert {f"190001-C{person}" for person in served.people[:3]} <= set(served.world.rows("Account"))
+
+
+def test_a_customer_is_found_as_somebody_types(page, served):
+    page.goto("/c/default/customers")
+    page.get_by_label("Search name, e-mail, phone or id").press_sequentially("lindq")
+
+    rows = page.get_by_role("table", name="Customers").locator("tbody tr")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("Bo Lindqvist")
+    expect(page).to_have_url(re.compile(r"q=lindq"))
+
+
+def test_a_hostile_name_is_shown_and_not_run(page, served):
+    for path in ("/c/default/customers", "/c/default/sales", f"/c/default/customers/{served.people[0]}"):
+        page.goto(path)
+        expect(page.get_by_text(HOSTILE[0][0]).first).to_be_visible()
+        assert page.evaluate("window.broken") is None
+    page.goto("/c/default/customers")
+    expect(page.get_by_text("{{ 7 * 7 }}")).to_be_visible()
+
+
+def test_the_keyboard_leads_everywhere(page):
+    page.goto("/c/default")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    assert "content" == page.evaluate("document.activeElement.id")
+
+    page.goto("/c/default/customers")
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+
+
+def test_the_menu_of_a_phone_opens_and_closes(page):
+    page.set_viewport_size(PHONE)
+    page.goto("/c/default")
+    menu = page.get_by_role("button", name="Menu")
+    link = page.get_by_role("link", name="Customers", exact=True)
+    expect(link).to_be_hidden()
+    menu.click()
+    expect(link).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(link).to_be_hidden()
+
+
+def test_a_receipt_tells_where_it_is(page, served):
+    page.goto("/c/default/sales")
+    page.get_by_role("table", name="Sales").get_by_role("link").first.click()
+
+    steps = page.get_by_role("region", name="Where is it?").get_by_role("listitem")
+    expect(steps.nth(0)).to_contain_text("Rung up")
+    expect(steps.nth(2)).to_contain_text("Confirmed")
+
+
+def test_all_of_it_works_without_a_script(chromium, served, state):
+    context = chromium.new_context(base_url=served.url, storage_state=state, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/c/default/customers?q=lindqvist")
+    page.locator("input[data-tick]").first.check()
+    page.get_by_role("button", name="Sync to Salesforce").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sent to Salesforce")
+    context.close()
+
+
+def test_a_viewer_of_one_store_sees_no_other(chromium, page, served):
+    page.goto("/settings/people")
+    form = page.get_by_role("region", name="Let somebody in")
+    form.get_by_label("Name").fill("Vic Viewer")
+    form.get_by_label("Only these stores").fill(served.codes()["Harbour"])
+    form.get_by_role("button", name="Add").click()
+    link = page.get_by_label("Link").input_value()
+    context = chromium.new_context(base_url=served.url)
+    theirs = context.new_page()
+    theirs.goto(link)
+    theirs.get_by_label("Password", exact=True).fill(PASSWORD)
+    theirs.get_by_label("The same once more").fill(PASSWORD)
+    theirs.get_by_role("button", name="Keep it and sign in").click()
+    seen = {}
+    for path in ("", "/sales", "/customers", "/problems"):
+        theirs.goto(f"/c/default{path}")
+        seen[path] = theirs.get_by_role("main").inner_text()
+    other = theirs.goto(f"/c/default/sales/{served.sales['High Street']}")
+    settings = theirs.goto("/settings/people")
+    context.close()
+
+    assert "Harbour" in seen[""]
+    assert "Harbour" in seen["/sales"]
+    assert [] == [path for path, text in seen.items() if "High Street" in text]
+    assert "Lindqvist" not in seen["/customers"]
+    assert (404, 403) == (other.status, settings.status)
