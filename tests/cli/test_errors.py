@@ -264,11 +264,13 @@ def test_another_key_does_not_open_the_state(world):
 
 def test_a_day_without_calls_loses_nothing(world):
     """The backfill stops in the middle, and goes on when the window opens."""
+    world.configure(toml="[budget]\nsalesforce_percent = 100")
     world.org.usage.daily_max = world.org.usage.used() + 18
     stopped = world.cli("backfill")
     assert 75 == stopped.status, stopped.said
     assert "Nothing was lost: run the same command again" in stopped.err
     world.org.usage.daily_max = 100_000
+    world.pass_time(hours=1)
     assert 0 == world.cli("backfill").status
     assert 0 == world.cli("certify").status
 

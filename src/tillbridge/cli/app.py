@@ -16,7 +16,7 @@ import typer
 from tillbridge import __version__
 from tillbridge.cli import words
 from tillbridge.cli.desk import Desk
-from tillbridge.cli.root import app
+from tillbridge.cli.root import app, tree
 from tillbridge.cli.screen import Screen
 from tillbridge.model.clock import Clock, SystemClock
 from tillbridge.model.errors import SyncError
@@ -31,6 +31,9 @@ from tillbridge.cli.commands import problems  # noqa: F401
 from tillbridge.cli.commands import duplicates  # noqa: F401
 from tillbridge.cli.commands import privacy  # noqa: F401
 from tillbridge.cli.commands import service  # noqa: F401
+from tillbridge.cli.commands import console  # noqa: F401
+from tillbridge.cli.commands import connections  # noqa: F401
+from tillbridge.cli.commands import upkeep  # noqa: F401
 from tillbridge.cli.commands import rehearsing  # noqa: F401
 # ruff: isort: on
 
@@ -66,7 +69,7 @@ def run(
 
 
 def _run(argv: Sequence[str], desk: Desk) -> int:
-    command = typer.main.get_command(app)
+    command = tree()
     try:
         status = command.main(_spread(argv), prog_name="tillbridge", standalone_mode=False, obj=desk)
     except typer.TyperException as error:

@@ -135,14 +135,14 @@ def export(desk: Desk, home: Path, file: Path, *, everything: bool, as_json: boo
 
 def import_decisions(desk: Desk, home: Path, file: Path, *, as_json: bool) -> int:
     """Take in a person's decisions: all of them, or with a mistake anywhere, none."""
+    from tillbridge.cli.desk import writing_alone
     from tillbridge.sync.decisions import read
-    from tillbridge.wiring import alone
 
     text = _read(file)
     if text is None:
         desk.screen.note(f"{file} is no text in UTF-8, or far too long: save it as CSV, UTF-8.")
         return words.WRONG
-    with alone(home), _clusters(desk, home) as (clusters, _):
+    with writing_alone(desk, home), _clusters(desk, home) as (clusters, _):
         known = {kept.id: kept for kept in clusters.all()}
         decided, bad = read(text, known, _who(desk), desk.clock.now().timestamp())
         if not bad:
@@ -237,12 +237,11 @@ def _clusters(desk: Desk, home: Path) -> Iterator[tuple[Clusters, Callable[[Memb
     """Open what is kept of duplicates; no remote is asked."""
     from tillbridge import config
     from tillbridge.alerts import INSTANCE
-    from tillbridge.secrets import open_vault
     from tillbridge.store.dedupe import Clusters
-    from tillbridge.wiring import open_state
+    from tillbridge.wiring import open_state, vault_for
 
     till = config.load(home, desk.env).lightspeed.auth_url.rstrip("/")
-    state = open_state(home, desk.clock)
+    state = open_state(home, desk.clock, desk.env)
     try:
         crm = (state.fact(INSTANCE) or "").rstrip("/")
 
@@ -251,7 +250,7 @@ def _clusters(desk: Desk, home: Path) -> Iterator[tuple[Clusters, Callable[[Memb
                 return f"{crm}/{member.id}"
             return f"{till}/?name=customer.views.customer&form_name=view&id={member.id}"
 
-        yield Clusters(state, open_vault(home, desk.env)), link
+        yield Clusters(state, vault_for(home, state, desk.env)), link
     finally:
         state.close()
 

@@ -24,6 +24,7 @@ from zoneinfo import ZoneInfo
 from tillbridge.cli import words
 from tillbridge.cli.desk import CONFIG_FILE, Desk, noted
 from tillbridge.cli.proof import money, store_names, verdict
+from tillbridge.installation import DEFAULT
 from tillbridge.model.errors import ConfigurationInvalid, Halted
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from tillbridge.engine.certificate import Certificate
     from tillbridge.engine.connection import Connection
     from tillbridge.rehearsal import Rehearsal, World
+    from tillbridge.store.service import Service
     from tillbridge.sync.certify import Cell, Totals
     from tillbridge.wiring import Parts
 
@@ -42,14 +44,22 @@ MODELS = ("person_account", "contact", "lead")
 # Nine bursts, this far apart, are about twenty seconds of business.
 _PAUSE_SECONDS = 2.0
 
+# What is rung up while the service syncs is there by then, or is said not to be.
+_ARRIVES_SECONDS = 20.0
+
+_UNFINISHED = frozenset({"open", "left_out"})
+
 # The last days that the table shows beside the totals, today among them.
 _DAYS_SHOWN = 2
 
 
 def run_demo(desk: Desk, home: Path | None, world: World, *, keep: bool, as_json: bool) -> int:
     """Run the demo and say how it went."""
+    from tillbridge.installation import DATABASE_URL
     from tillbridge.wiring import alone
 
+    # A demo stands in its own folder alone, also where the environment names a database.
+    desk.env = {name: value for name, value in desk.env.items() if name != DATABASE_URL}
     begun = time.monotonic()
     screen = desk.screen
     with ExitStack() as stack:
@@ -64,7 +74,8 @@ def run_demo(desk: Desk, home: Path | None, world: World, *, keep: bool, as_json
             bar = progress.bar("Starting both systems, with their past")
             rehearsal = stack.enter_context(_rehearsed(place, world))
             bar.close()
-        stack.enter_context(alone(place))
+        locked = stack.enter_context(ExitStack())
+        locked.enter_context(alone(place))
         play = _Play(desk, rehearsal)
         stack.callback(play.close)
         play.install_and_load()
@@ -78,6 +89,7 @@ def run_demo(desk: Desk, home: Path | None, world: World, *, keep: bool, as_json
         else:
             play.show_proof(certificate, summary)
         if keep:
+            locked.close()  # From here on the service takes its turns.
             play.go_on(place)
         elif not as_json:
             screen.result.print("\n  Keep it running, selling and syncing:  tillbridge demo --keep\n")
@@ -152,7 +164,11 @@ class _Play:
 
         with self._desk.screen.progress() as progress:
             parts = open_home(
-                self._rehearsal.home, clock=self._rehearsal.clock, progress=progress, history=True
+                self._rehearsal.home,
+                clock=self._rehearsal.clock,
+                progress=progress,
+                history=True,
+                env=self._desk.env,
             )
             self._past = parts
             status = deploy_package(parts, progress, check_only=False)
@@ -188,7 +204,7 @@ class _Play:
         _title(
             self._out, "Open for business: what is rung up is synced at once (calls: Lightspeed + Salesforce)"
         )
-        self._live = open_home(self._rehearsal.home, clock=self._rehearsal.clock)
+        self._live = open_home(self._rehearsal.home, clock=self._rehearsal.clock, env=self._desk.env)
         connection = self._live.connect()
         self._names = store_names(connection.around.stores.values(), connection.around.store_code)
         now = self._rehearsal.clock.now()
@@ -217,39 +233,55 @@ class _Play:
         self._sold["crm"] += spent[1]
         self._out.print(self._arrived(parts, what, [str(i) for i in sales], spent), soft_wrap=True)
 
-    def _arrived(self, parts: Parts, what: str, sales: Sequence[str], spent: tuple[int, int]) -> Text:
+    def _arrived(self, parts: Parts, what: str, sales: Sequence[str], spent: tuple[int, int] | None) -> Text:
         """Say which receipts of a burst Salesforce has confirmed."""
         from rich.text import Text
 
         known = parts.state.known("sale", sales)
         there = [i for i in sales if i in known and known[i].crm_id is not None]
         # A layaway or an unpaid basket is no receipt yet.
-        unfinished = [i for i in sales if i in known and known[i].state in {"open", "left_out"}]
+        unfinished = [i for i in sales if i in known and known[i].state in _UNFINISHED]
         missing = len(sales) - len(there) - len(unfinished)
         line = Text("  ")
         line.append("✗ " if missing else "✓ ", "red" if missing else "green")
         line.append(f"{self._rehearsal.clock.now():%H:%M:%S}  ", "dim")
         line.append(what.ljust(46))
         line.append(_receipts(there).ljust(26))
-        line.append(f"{spent[0]} + {spent[1]} calls".rjust(14), "dim")
+        if spent is not None:
+            line.append(f"{spent[0]} + {spent[1]} calls".rjust(14), "dim")
         if unfinished:
             line.append(f"   {_receipts(unfinished)} not completed yet", "dim")
         return line
 
     def go_on(self, home: Path) -> None:
-        """Go on selling and syncing until Ctrl-C."""
+        """Go on selling until Ctrl-C, while the service syncs and the console shows it."""
+        from tillbridge.cli.serve import run_beside
+
         assert self._live is not None
-        connection = self._live.connect()
-        staff = _Staff(self._rehearsal, self._rehearsal.world.seed + 1)
+        bursts = _Staff(self._rehearsal, self._rehearsal.world.seed + 1).for_ever()
         _title(self._out, "Still open. Ctrl-C closes the shop.")
         self._say(f"Look in from another terminal:  tillbridge status --home {home}")
-        self._out.print()
-        try:
-            for burst in staff.for_ever():
-                self._burst(self._live, connection, burst)
-                self._desk.pause(_PAUSE_SECONDS)
-        except KeyboardInterrupt:
-            self._out.print("\n  Closed.")
+        self._desk.clock = self._rehearsal.clock
+        run_beside(self._desk, home, lambda service: self._served(service, next(bursts)))
+        self._out.print("\n  Closed.")
+
+    def _served(self, service: Service, burst: Callable[[], tuple[str, Sequence[int]]]) -> None:
+        """Ring up a burst, let the service know, and say what arrived."""
+        assert self._live is not None
+        what, sales = burst()
+        ids = [str(i) for i in sales]
+        for stream in ("sales", "customers"):
+            service.wish(DEFAULT, "poll", stream, self._desk.clock.now().timestamp())
+        until = time.monotonic() + _ARRIVES_SECONDS
+        while time.monotonic() < until and not self._has_arrived(ids):
+            time.sleep(0.1)
+        self._out.print(self._arrived(self._live, what, ids, None), soft_wrap=True)
+        self._desk.pause(_PAUSE_SECONDS)
+
+    def _has_arrived(self, sales: Sequence[str]) -> bool:
+        assert self._live is not None
+        known = self._live.state.known("sale", sales)
+        return all(i in known and (known[i].crm_id or known[i].state in _UNFINISHED) for i in sales)
 
     # --- the proof ---------------------------------------------------------------------------
 

@@ -6,6 +6,8 @@ their own.
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
 import time
 from collections import Counter
@@ -21,6 +23,8 @@ from tillbridge.model.clock import Clock, SystemClock
 from tillbridge.model.errors import ConfigurationInvalid, LimitReached, SyncError, Transient
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from tillbridge.engine.connection import Progress
     from tillbridge.store.arrivals import Arrivals
     from tillbridge.store.changes import Changes
@@ -28,10 +32,21 @@ if TYPE_CHECKING:
     from tillbridge.store.people import People
     from tillbridge.store.plans import Plan, Plans
     from tillbridge.store.state import State
+    from tillbridge.sync.budget import Lane
     from tillbridge.wiring import Parts
 
 CONFIG_FILE = "tillbridge.toml"
 _USAGE = "crm_usage"
+
+# What runs spend their calls as that nobody waits for.
+_LANES: Mapping[str, Lane] = {
+    "sync": "sales",
+    "check": "sweep",
+    "certify": "sweep",
+    "sweep": "sweep",
+    "backfill": "backfill",
+    "relink": "backfill",
+}
 
 
 @dataclass(slots=True)
@@ -43,10 +58,30 @@ class Desk:
     clock: Clock = field(default_factory=SystemClock)
     pause: Callable[[float], None] = time.sleep
     home: Path | None = None  # the one in use, for whoever writes down a crash
+    connection: str | None = None  # of several in an installation, the one that was named
 
     def find_home(self, option: Path | None) -> Path:
         """Return the home directory that this command works in. Raises ConfigurationInvalid."""
-        self.home = _home(option, self.env)
+        folder = self.find_installation(option)
+        named = self.connection or self.env.get("TILLBRIDGE_CONNECTION")
+        self.home = _chosen(folder, named, "--connection" if self.connection else "TILLBRIDGE_CONNECTION")
+        return self.home
+
+    @property
+    def names_connection(self) -> bool:
+        """Say whether a connection was named, on the command line or in the environment."""
+        return bool(self.connection or self.env.get("TILLBRIDGE_CONNECTION"))
+
+    def find_installation(self, option: Path | None) -> Path:
+        """Return the folder that holds one connection, or several. Raises ConfigurationInvalid."""
+        self.home = _folder(option, self.env)
+        return self.home
+
+    def installation_to_be(self, option: Path | None) -> Path:
+        """Return the installation that a connection is added to; it need not be there yet."""
+        if option is not None or self.env.get("TILLBRIDGE_HOME"):
+            return self.new_home(option)
+        self.home = Path.cwd() if _is_installed(Path.cwd()) else Path.home() / ".tillbridge"
         return self.home
 
     def new_home(self, option: Path | None) -> Path:
@@ -56,14 +91,14 @@ class Desk:
         return self.home
 
 
-def _home(option: Path | None, env: Mapping[str, str]) -> Path:
+def _folder(option: Path | None, env: Mapping[str, str]) -> Path:
     if option is not None:
-        return _with_config(option.expanduser(), "--home")
+        return _installed(option.expanduser(), "--home")
     if named := env.get("TILLBRIDGE_HOME"):
-        return _with_config(Path(named).expanduser(), "TILLBRIDGE_HOME")
+        return _installed(Path(named).expanduser(), "TILLBRIDGE_HOME")
     own = Path.home() / ".tillbridge"
     for candidate in (Path.cwd(), own):
-        if (candidate / CONFIG_FILE).is_file():
+        if _is_installed(candidate):
             return candidate
     reason = (
         f"neither this directory nor {own} holds {CONFIG_FILE}; name the home directory with --home or "
@@ -72,21 +107,79 @@ def _home(option: Path | None, env: Mapping[str, str]) -> Path:
     raise ConfigurationInvalid([("--home", reason)])
 
 
-def _with_config(home: Path, where: str) -> Path:
-    if not (home / CONFIG_FILE).is_file():
+def _installed(folder: Path, where: str) -> Path:
+    if not _is_installed(folder):
         raise ConfigurationInvalid(
-            [(where, f"{home} holds no {CONFIG_FILE}; `tillbridge init --home {home}` makes one")]
+            [(where, f"{folder} holds no {CONFIG_FILE}; `tillbridge init --home {folder}` makes one")]
         )
-    return home
+    return folder
+
+
+def _is_installed(folder: Path) -> bool:
+    from tillbridge.installation import CONNECTIONS
+
+    return (folder / CONFIG_FILE).is_file() or (folder / CONNECTIONS).is_dir()
+
+
+def _chosen(folder: Path, name: str | None, where: str) -> Path:
+    """Return the home of the connection that is meant: the one that was named, or the only one."""
+    from tillbridge import installation
+
+    if name is None and not (folder / installation.CONNECTIONS).is_dir():
+        return folder  # A plain home, also one whose configuration nobody can read yet.
+    found = installation.connections(folder)
+    if name is None:
+        if len(found) == 1:
+            return next(iter(found.values()))
+        if not found:
+            reason = f"{folder} holds no connection yet; `tillbridge connection add NAME` makes one"
+            raise ConfigurationInvalid([("--home", reason)])
+        reason = f"{folder} holds several connections: name one of {', '.join(found)}"
+        raise ConfigurationInvalid([("--connection", reason)])
+    if name not in found:
+        offered = ", ".join(found) or "none"
+        raise ConfigurationInvalid([(where, f"{folder} has no connection {name}; it has: {offered}")])
+    return found[name]
+
+
+@contextmanager
+def writing_alone(desk: Desk, home: Path) -> Iterator[Callable[[Connection], None] | None]:
+    """Let nobody else write with a connection as long as the block lasts. Raises Busy.
+
+    In files: by the home's lock. On PostgreSQL, where others may work on other machines: by the lease that
+    workers take too; a run that was stopped for longer than a lease lasts may write no more, as the
+    fence that is returned says in every transaction.
+    """
+    from tillbridge.installation import installation_of, service_settings
+    from tillbridge.store.service import open_service
+    from tillbridge.turns import Turns
+    from tillbridge.wiring import alone, place_of
+
+    place = place_of(home, desk.env)
+    if place.url is None:
+        with alone(home):
+            yield None
+        return
+    settings = service_settings(installation_of(home)[0], desk.env)
+    service = open_service(place.url, pooled=False)
+    turns = Turns(service, f"command line {socket.gethostname()} {os.getpid()}", settings.dead_after_seconds)
+    try:
+        turns.start()
+        with turns.take(place.connection, None, hurry=True) as turn:
+            yield turn.fence
+    finally:
+        turns.close()
+        service.close()
 
 
 @contextmanager
 def open_parts(desk: Desk, home: Path, progress: Progress, *, history: bool) -> Iterator[Parts]:
     """Open a home directory for a run that writes: nobody else may, as long as the block lasts."""
-    from tillbridge.wiring import alone, open_home
+    from tillbridge.wiring import open_home
 
-    with alone(home):
+    with writing_alone(desk, home) as fence:
         parts = open_home(home, clock=desk.clock, progress=progress, history=history, env=desk.env)
+        parts.state.fence = fence
         try:
             yield parts
         finally:
@@ -96,14 +189,13 @@ def open_parts(desk: Desk, home: Path, progress: Progress, *, history: bool) -> 
 @contextmanager
 def open_books(desk: Desk, home: Path) -> Iterator[tuple[State, Journal, People]]:
     """Open what a home directory remembers, to look into it; no remote is asked."""
-    from tillbridge.secrets import open_vault
     from tillbridge.store.journal import Journal
     from tillbridge.store.people import People
-    from tillbridge.wiring import open_state
+    from tillbridge.wiring import open_state, vault_for
 
-    state = open_state(home, desk.clock)
+    state = open_state(home, desk.clock, desk.env)
     try:
-        vault = open_vault(home, desk.env)
+        vault = vault_for(home, state, desk.env)
         yield state, Journal(state, vault), People(state, vault)
     finally:
         state.close()
@@ -124,17 +216,16 @@ class Ledger:
 @contextmanager
 def open_ledger(desk: Desk, home: Path) -> Iterator[Ledger]:
     """Open all books of a home directory, to look into them; no remote is asked."""
-    from tillbridge.secrets import open_vault
     from tillbridge.store.arrivals import Arrivals
     from tillbridge.store.changes import Changes
     from tillbridge.store.journal import Journal
     from tillbridge.store.people import People
     from tillbridge.store.plans import Plans
-    from tillbridge.wiring import open_state
+    from tillbridge.wiring import open_state, vault_for
 
-    state = open_state(home, desk.clock)
+    state = open_state(home, desk.clock, desk.env)
     try:
-        vault = open_vault(home, desk.env)
+        vault = vault_for(home, state, desk.env)
         yield Ledger(
             state,
             Journal(state, vault),
@@ -148,16 +239,22 @@ def open_ledger(desk: Desk, home: Path) -> Iterator[Ledger]:
 
 
 @contextmanager
-def noted(parts: Parts, job: str) -> Iterator[Counter[str]]:
-    """Write a run down: what it counted, how it ended, the calls it spent."""
-    from tillbridge.logs import logger
+def noted(parts: Parts, job: str, *, lane: Lane | None = None) -> Iterator[Counter[str]]:
+    """Write a run down: what it counted, how it ended, the calls it spent.
 
-    log = logger()
+    What a person waits for spends its calls as urgent; what runs by itself, or long, has its own `lane`.
+    """
+    from tillbridge.installation import installation_of
+    from tillbridge.logs import logger
+    from tillbridge.store.hours import note_calls
+
+    log = logger().bind(connection=installation_of(parts.holdings.home)[1])
     run = parts.journal.start(job)
     till, crm = parts.till.calls, parts.crm.calls
     counts: Counter[str] = Counter()
     outcome = "broken"
     log.info("run started", run=run, job=job)
+    parts.spending.begin(lane or _LANES.get(job, "urgent"))
     try:
         yield counts
         outcome = "done"
@@ -167,8 +264,10 @@ def noted(parts: Parts, job: str) -> Iterator[Counter[str]]:
             _note_stop(parts, run, error)
         raise
     finally:
+        parts.spending.settle()
         spent = parts.till.calls - till, parts.crm.calls - crm
         parts.journal.end(run, outcome, counts, *spent)
+        note_calls(parts.state, *spent)
         _keep_usage(parts)
         calls = {"till": spent[0], "crm": spent[1]}
         log.info("run ended", run=run, job=job, outcome=outcome, calls=calls, counts=dict(counts))

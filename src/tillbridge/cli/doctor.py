@@ -6,6 +6,7 @@ look at the CRM. It changes nothing on either side.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tillbridge.engine.connection import Progress
-    from tillbridge.model.writing import ObjectFacts
+    from tillbridge.model.writing import AutomationKind, ObjectFacts
     from tillbridge.wiring import Parts
 
 Level = Literal["ok", "warn", "fail"]
@@ -32,6 +33,13 @@ SKEW_SECONDS_MAX = 120.0
 # Below these shares of the day a warning is due.
 _CALLS_LEFT_MIN = 0.2
 _STORAGE_LEFT_MIN = 0.1
+
+# A year of an ordinary shop takes some hundred megabytes; a bulk load wants about as much for its files.
+_DISK_MEGABYTES_WANTED = 1_000
+_DISK_MEGABYTES_MIN = 100
+
+# https://developers.lightspeedhq.com/retail/authentication/scopes/
+_ALL_SCOPES = "employee:all"
 
 # A live poll every minute and a nightly sweep spend some 2,000 calls a day.
 _CALLS_WANTED = 2_000
@@ -80,6 +88,7 @@ def _checks(desk: Desk, home: Path, progress: Progress) -> Iterator[Check]:
     bar = progress.bar("Looking at Lightspeed and Salesforce")
     try:
         yield from _bound(parts)
+        yield from _disk(home)
         yield from _till(parts, bar.advance)
         yield from _crm(parts, bar.advance)
         yield from _clocks(parts)
@@ -125,6 +134,19 @@ def _bound(parts: Parts) -> Iterator[Check]:
     yield Check("home", "state", "ok", f"bound to Lightspeed account {account} and Salesforce org {org}")
 
 
+def _disk(home: Path) -> Iterator[Check]:
+    """See whether the state may grow: a full disk stops every run."""
+    free = shutil.disk_usage(home).free / 1_000_000
+    text = f"{words.number(free)} MB are free beside the state"
+    if free < _DISK_MEGABYTES_MIN:
+        advice = "Make room: the state cannot be written any more soon."
+        yield Check("home", "disk", "fail", text, advice, words.TRY_LATER)
+    elif free < _DISK_MEGABYTES_WANTED:
+        yield Check("home", "disk", "warn", text, "Make room before a backfill.")
+    else:
+        yield Check("home", "disk", "ok", text)
+
+
 # --- the till ------------------------------------------------------------------------------------
 
 
@@ -162,6 +184,30 @@ def _till(parts: Parts, tick: Callable[[], None]) -> Iterator[Check]:
     yield from unreadable
     readable = [what for what in resources if what not in {check.what for check in unreadable}]
     yield Check("Lightspeed", "resources", "ok", f"readable: {', '.join(readable)}")
+    yield _scopes(parts)
+
+
+def _scopes(parts: Parts) -> Check:
+    """See whether the token lets us do what the configuration wants; what cannot be read was said above."""
+    from tillbridge.connectors.lightspeed_r.protocol import WRITE_SCOPE
+    from tillbridge.engine.sync import LISTENS
+
+    held = parts.till.scopes()
+    if held is None:
+        return Check(
+            "Lightspeed", "scopes", "ok", "the token does not name any; what it may is seen by trying"
+        )
+    if parts.settings.mode in LISTENS and not held & {WRITE_SCOPE, _ALL_SCOPES}:
+        return Check(
+            "Lightspeed",
+            "scopes",
+            "fail",
+            f'customers.mode is "{parts.settings.mode}", but the token may not write customers: it lacks '
+            f"{WRITE_SCOPE}",
+            f"Authorise again with {WRITE_SCOPE}, or set customers.mode to till_to_crm.",
+            words.WRONG,
+        )
+    return Check("Lightspeed", "scopes", "ok", f"the token holds {', '.join(sorted(held))}")
 
 
 # --- the CRM -------------------------------------------------------------------------------------
@@ -186,6 +232,8 @@ def _crm(parts: Parts, tick: Callable[[], None]) -> Iterator[Check]:
         ("limits", _limits),
         ("objects and fields", _objects),
         ("permission set", _permission_set),
+        ("flows and rules", _automations),
+        ("first load", _first_load),
     ):
         try:
             yield from look(parts)
@@ -273,6 +321,67 @@ def _permission_set(parts: Parts) -> Iterator[Check]:
     text = f"{PERMISSION_SET} is not assigned to our user"
     advice = "Run `tillbridge schema deploy`, which installs and assigns it."
     yield Check("Salesforce", "permission set", "fail", text, advice, words.WRONG)
+
+
+# --- what the org does by itself -----------------------------------------------------------------
+
+_PERSON_OBJECTS = {"Account": "Contact"}  # a person account is a contact, too
+
+_OF_HISTORY = "and a first load saves thousands of rows of history"
+_LEAVE_OUT = (
+    "Let it leave rows alone whose Loaded_As_History__c is set, or users who hold Tillbridge_Bypass; or "
+    "switch it off during the first load."
+)
+_EFFECTS: dict[AutomationKind, tuple[str, str]] = {
+    "flow": (f"runs when a row of {{object}} is saved ({{when}}), {_OF_HISTORY}", _LEAVE_OUT),
+    "trigger": (f"runs when a row of {{object}} is saved, {_OF_HISTORY}", _LEAVE_OUT),
+    "validation rule": (
+        "may refuse rows of {object}",
+        "See whether what comes from the till can satisfy it, or exempt users who hold Tillbridge_Bypass.",
+    ),
+    "duplicate rule": (
+        "may hold back people in {object}: they wait for a person then",
+        "Let it alert instead of block, or exempt our user from it.",
+    ),
+}
+
+
+def _automations(parts: Parts) -> Iterator[Check]:
+    """List what would run, or refuse, when our rows come."""
+    names = {table.object for table in parts.maps.values()}
+    if parts.config.customers.model == "person_account":
+        names |= {more for name, more in _PERSON_OBJECTS.items() if name in names}
+    found, hidden = parts.crm.automations(names)
+    for each in found:
+        effect, advice = _EFFECTS[each.kind]
+        text = effect.format(object=each.object, when=each.when)
+        yield Check("Salesforce", f"{each.kind} {each.name}", "warn", text, advice)
+    if hidden:
+        kinds = ", ".join(f"{kind}s" for kind in hidden)
+        text = f"our user may not see the org's {kinds}, so nobody knows which of them act on our rows"
+        advice = "Give the user View Setup and Customize Application for this check, or look in Setup."
+        yield Check("Salesforce", "flows and rules", "warn", text, advice)
+    if not found and not hidden:
+        text = "nothing of the org's own acts on the objects that we write"
+        yield Check("Salesforce", "flows and rules", "ok", text)
+
+
+def _first_load(parts: Parts) -> Iterator[Check]:
+    """See whether the first load fits, as long as it has not begun."""
+    from tillbridge.engine.room import needed_megabytes
+
+    if parts.state.fact("backfill_began") is not None:
+        return
+    storage = parts.crm.limits().get("DataStorageMB")
+    if storage is None:
+        return
+    needed = needed_megabytes(parts.till, parts.settings, len(parts.till.stores()))
+    text = f"needs about {words.number(needed)} MB of storage, {words.number(storage[0])} MB are free"
+    if needed > storage[0]:
+        advice = "Free some, buy more, or set sales.since: `tillbridge backfill` halts before it writes."
+        yield Check("Salesforce", "first load", "fail", text, advice, words.WRONG)
+    else:
+        yield Check("Salesforce", "first load", "ok", text)
 
 
 # --- clocks --------------------------------------------------------------------------------------

@@ -50,7 +50,8 @@ def show_forecast(desk: Desk, home: Path, text: str | None, *, as_json: bool) ->
             plan = plan_of(parts.config)
             if text:
                 _check(text)
-            found = survey(parts.settings, parts.till, parts.crm, parts.clock, progress)
+            hours = parts.config.schedule.opening_hours
+            found = survey(parts.settings, parts.till, parts.crm, parts.clock, progress, hours)
             spent = {"lightspeed_calls": parts.till.calls, "salesforce_calls": parts.crm.calls}
         finally:
             parts.close()

@@ -142,7 +142,7 @@ def _till_ids(ledger: Ledger, till_id: str, crm_id: str | None) -> list[str]:
 
 def _till_record(ledger: Ledger, till_id: str) -> dict[str, Any]:
     from tillbridge.cli.records import job_of, read_record
-    from tillbridge.engine.customers import confirmed_by
+    from tillbridge.engine.identities import confirmed_by
     from tillbridge.store.verified import Verified
 
     record = read_record(ledger.state, "customer", till_id)
@@ -326,7 +326,7 @@ def _earlier(ledger: Ledger, change: Change) -> dict[str, Any]:
 
 def _read_both_sides(desk: Desk, home: Path, text: str) -> dict[str, Mapping[str, str | None]]:
     """Read a person on both sides: one call each. The CRM's answer goes into the index."""
-    from tillbridge.engine.compare import seen_of
+    from tillbridge.engine.compare import as_shown_to, seen_of
     from tillbridge.engine.people import read_again
     from tillbridge.model.reading import Query
 
@@ -340,7 +340,10 @@ def _read_both_sides(desk: Desk, home: Path, text: str) -> dict[str, Mapping[str
         if own:
             read_again(connection, [own])
         pages = connection.till.customers(Query(ids=tuple(ids))) if ids else ()
-        return {c.id: dict(seen_of(connection, c).texts) for page in pages for c in page.rows}
+        seen = [seen_of(connection, customer) for page in pages for customer in page.rows]
+        person = connection.people.get([own]).get(own) if own else None
+        shown = [as_shown_to(connection, one, person.object) for one in seen] if person else seen
+        return {one.id: dict(one.texts) for one in shown}
 
 
 # --- showing -------------------------------------------------------------------------------------

@@ -191,14 +191,14 @@ def replay_erasures(desk: Desk, home: Path, file: Path | None, *, as_json: bool)
 def verify_report(desk: Desk, home: Path, path: Path, *, as_json: bool) -> int:
     """Say whether a report is ours and unchanged, and whether its tombstones stand."""
     from tillbridge.engine.proof_of_erasure import KIND
-    from tillbridge.secrets import open_vault
     from tillbridge.store.holdings import Holdings
     from tillbridge.store.tombstones import Erasure, Tombstones
+    from tillbridge.wiring import vault_for
 
     report = _read_report(path, KIND)
     signature = report.pop("signature")
     with open_books(desk, home) as (state, _, _):
-        vault = open_vault(home, desk.env)
+        vault = vault_for(home, state, desk.env)
         is_ours = Holdings(state, vault, home).is_signed(report, signature)
         marks = {what: tuple(hashes) for what, hashes in report["tombstones"].items()}
         stands = Tombstones(state, vault, home).is_laid(Erasure(id=report["id"], erased_at=0, marks=marks))

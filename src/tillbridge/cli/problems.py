@@ -364,9 +364,9 @@ def run_retry(
 
 def run_ignore(desk: Desk, home: Path, ids: Sequence[int], *, note: str | None, as_json: bool) -> int:
     """Leave problems alone from now on."""
-    from tillbridge.wiring import alone
+    from tillbridge.cli.desk import writing_alone
 
-    with alone(home), open_books(desk, home) as (state, journal, _people):
+    with writing_alone(desk, home), open_books(desk, home) as (state, journal, _people):
         chosen = [problem.id for problem in _unsolved(journal, ids, "ignore")]
         with state.begin() as c:
             journal.ignore(c, chosen, note)

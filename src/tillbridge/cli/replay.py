@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 def send(desk: Desk, home: Path, sale: str, *, as_json: bool) -> int:
     """Read a sale from the till again and send it, changed or not."""
-    return run_forced(desk, home, {"customer": [], "product": [], "sale": [sale]}, as_json=as_json)
+    wanted = {"customer": [], "product": [], "sale": [sale]}
+    return run_forced(desk, home, wanted, as_json=as_json, kind="replay")
 
 
 def look(desk: Desk, home: Path, sale: str, mapping: str, at: datetime | None, *, as_json: bool) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -56,6 +56,14 @@ conflicts = typer.Typer(
 )
 app.add_typer(plans, name="plans")
 app.add_typer(conflicts, name="conflicts")
+connection = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Several tills and orgs in one installation."
+)
+secrets = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Passwords and tokens, kept sealed.")
+key = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The key that everything is sealed with.")
+app.add_typer(connection, name="connection")
+app.add_typer(secrets, name="secrets")
+app.add_typer(key, name="key")
 
 HomeOption = Annotated[
     Path | None,
@@ -72,6 +80,59 @@ ApproveOption = Annotated[
     bool, typer.Option("--approve", help="Hold nothing back for a person to look at; for scripts.")
 ]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask back.")]
+
+# These make an installation, or are about the whole of one.
+_OF_ALL = {
+    *("tillbridge init", "tillbridge serve", "tillbridge worker", "tillbridge demo"),
+    *("tillbridge backup", "tillbridge restore", "tillbridge upgrade"),
+    *("tillbridge connection add", "tillbridge connection list"),
+    *("tillbridge connection test", "tillbridge connection remove"),
+}
+
+
+def tree() -> Any:
+    """Return the command tree; every command that works with one home takes --connection beside --home."""
+    root = typer.main.get_command(app)
+    _offer_connection(root, "tillbridge", _connection_option())
+    return root
+
+
+def _offer_connection(command: Any, name: str, option: Any) -> None:
+    places = [number for number, each in enumerate(command.params) if each.name == "home"]
+    if places and name not in _OF_ALL:
+        command.params.insert(places[0] + 1, option)
+    for below, each in getattr(command, "commands", {}).items():
+        _offer_connection(each, f"{name} {below}", option)
+
+
+def _choose(context: typer.Context, name: str | None) -> None:
+    """Remember the connection that was named; it is looked for when the home is."""
+    if name:
+        context.obj.connection = name
+
+
+def _connection_option() -> Any:
+    """Return the option as the parser knows it, to be handed to many commands."""
+    holder = typer.Typer(add_completion=False)
+
+    @holder.command()
+    def _holds(
+        connection: Annotated[
+            str | None,
+            typer.Option(
+                "--connection",
+                metavar="NAME",
+                callback=_choose,
+                expose_value=False,
+                help="Which connection of the installation; needed where it has several. Default: "
+                "TILLBRIDGE_CONNECTION.",
+                show_default=False,
+            ),
+        ] = None,
+    ) -> None:
+        """Hold the option."""
+
+    return typer.main.get_command(holder).params[0]
 
 
 def desk_for(context: typer.Context, *, as_json: bool = False) -> Desk:
@@ -97,3 +158,18 @@ def at_home(context: typer.Context, home: Path | None, *, as_json: bool = False)
     found = desk.find_home(home)
     logs.configure(found, desk.env)
     return desk, found
+
+
+def at_installation(context: typer.Context, home: Path | None, *, as_json: bool = False) -> tuple[Desk, Path]:
+    """Return what a command works with that is about an installation and all of its connections.
+
+    Raises:
+        ConfigurationError: there is no installation where one is expected.
+
+    """
+    from tillbridge import logs
+
+    desk = desk_for(context, as_json=as_json)
+    folder = desk.find_installation(home)
+    logs.configure(folder, desk.env)
+    return desk, folder

@@ -29,25 +29,42 @@ _KINDS = ("products", "customers", "sales")
 _WEB = {"refused": "red", "waiting": "yellow", "review": "yellow", "conflict": "yellow", "problem": "red"}
 
 
-def run_backfill(
-    desk: Desk, home: Path, *, again: bool, newest_first: bool, approve: bool, as_json: bool
-) -> int:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Load:
+    """How a history is to be loaded."""
+
+    again: bool = False
+    newest_first: bool = False
+    despite_storage: bool = False
+    approve: bool = False
+
+
+def run_backfill(desk: Desk, home: Path, load: Load, *, as_json: bool) -> int:
     """Load the history, or go on with it."""
     from tillbridge.engine.backfill import backfill
 
     with desk.screen.progress() as progress, open_parts(desk, home, progress, history=True) as parts:
-        if newest_first:
+        if load.newest_first:
             parts.settings = dataclasses.replace(parts.settings, newest_first=True)
-        if again:
+        if load.despite_storage:
+            _let_it_load(parts)
+        if load.again:
             _forget_progress(parts)
         elif _is_loaded(parts):
             progress.say("The history has been loaded before; `tillbridge backfill --again` compares it all.")
         # Going on with a load spends no calls on looking at an org that was looked at when it began.
-        resuming = parts.state.fact("backfill_began") is not None and not again and not _is_loaded(parts)
-        report = _report(desk, parts, "backfill", backfill, fresh=not resuming, approve=approve)
+        resuming = parts.state.fact("backfill_began") is not None and not load.again and not _is_loaded(parts)
+        report = _report(desk, parts, "backfill", backfill, fresh=not resuming, approve=load.approve)
         left = held_plans(parts.plans)
     tell_held(desk, left)
     return _tell(desk, report, as_json=as_json)
+
+
+def _let_it_load(parts: Parts) -> None:
+    from tillbridge.engine.room import DESPITE
+
+    with parts.state.begin() as c:
+        parts.state.keep(c, DESPITE, True)
 
 
 def _is_loaded(parts: Parts) -> bool:
@@ -151,8 +168,10 @@ def told(report: Mapping[str, Any]) -> list[str]:
 # --- exactly these -------------------------------------------------------------------------------
 
 
-def run_forced(desk: Desk, home: Path, wanted: Mapping[str, Sequence[str]], *, as_json: bool) -> int:
-    """Carry exactly these across now, and say what happened to each."""
+def run_forced(
+    desk: Desk, home: Path, wanted: Mapping[str, Sequence[str]], *, as_json: bool, kind: str = "force"
+) -> int:
+    """Carry exactly these across now, and say what happened to each. `kind`: of the service's job."""
     from tillbridge.cli.serve import forced_by_service
     from tillbridge.engine.fates import fate
     from tillbridge.engine.sync import force
@@ -162,10 +181,10 @@ def run_forced(desk: Desk, home: Path, wanted: Mapping[str, Sequence[str]], *, a
     ids["customer"] = [i for i in ids["customer"] if not is_crm_id(i)]
     if people:
         return _force_people(desk, home, ids, people, as_json=as_json)
-    if (answer := forced_by_service(desk, home, ids)) is not None:
+    if (answer := forced_by_service(desk, home, ids, kind)) is not None:
         return _tell_fates(desk, answer["records"], answer["run"], as_json=as_json)
     with desk.screen.progress() as progress, open_parts(desk, home, progress, history=False) as parts:
-        with noted(parts, "sync") as counts:
+        with noted(parts, "sync", lane="urgent") as counts:
             connection = parts.connect()
             delivery = force(
                 connection, customers=ids["customer"], sales=ids["sale"], products=ids["product"]
@@ -183,7 +202,7 @@ def _force_people(
     from tillbridge.engine.sync import force
 
     with desk.screen.progress() as progress, open_parts(desk, home, progress, history=False) as parts:
-        with noted(parts, "sync") as counts:
+        with noted(parts, "sync", lane="urgent") as counts:
             connection = parts.connect()
             delivery = force(
                 connection,

@@ -14,19 +14,23 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tillbridge.cli import words
 from tillbridge.cli.desk import Desk
+from tillbridge.cli.status import moment
 from tillbridge.model.errors import Busy, ConfigurationInvalid, Halted, LimitReached, SyncError, Transient
 
 if TYPE_CHECKING:
+    from tillbridge.cli.console import Open
     from tillbridge.config import Service as Settings
     from tillbridge.engine.jobs import Jobs
+    from tillbridge.metrics import Watched
     from tillbridge.store.service import Service, Stream
+    from tillbridge.web.serving import Served
 
 # A slice may end by itself for so long, and is left at its next call then; ten seconds after the signal
 # the process is gone, whatever hangs.
@@ -72,7 +76,26 @@ def run_serve(desk: Desk, folder: Path, *, works: bool, port: int | None) -> int
                 reason = "without PostgreSQL nobody else can do the jobs: leave --no-worker out"
                 raise ConfigurationInvalid([("service.database_url", reason)])
             held.enter_context(embedded(folder))
-        return _Process(desk, folder, service, jobs, settings, works=works, port=port).run()
+        return _Process(desk, folder, service, jobs, settings, works=works, port=port, shows=True).run()
+
+
+def run_beside(desk: Desk, folder: Path, act: Callable[[Service], None]) -> int:
+    """Serve an installation while something else is done again and again: the demo's shop, until Ctrl-C."""
+    from tillbridge.installation import embedded
+
+    with open_shared(folder, desk.env) as (service, jobs, settings), embedded(folder):
+        port = settings.port if _is_free(settings.host, settings.port) else 0
+        process = _Process(desk, folder, service, jobs, settings, works=True, port=port, shows=True)
+        return process.run(lambda: act(service))
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
 
 
 def run_worker(desk: Desk, folder: Path, *, port: int | None) -> int:
@@ -84,7 +107,7 @@ def run_worker(desk: Desk, folder: Path, *, port: int | None) -> int:
                 "`tillbridge serve` does it all"
             )
             raise ConfigurationInvalid([("service.database_url", reason)])
-        return _Process(desk, folder, service, jobs, settings, works=True, port=port).run()
+        return _Process(desk, folder, service, jobs, settings, works=True, port=port, shows=False).run()
 
 
 class _Process:
@@ -100,7 +123,9 @@ class _Process:
         *,
         works: bool,
         port: int | None,
+        shows: bool,
     ) -> None:
+        from tillbridge.cli.console import open_console
         from tillbridge.engine.schedule import Heart
         from tillbridge.logs import logger
         from tillbridge.metrics import Meters, Watched
@@ -114,7 +139,7 @@ class _Process:
         self._name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._meters = Meters(service, jobs, lambda: desk.clock.now().timestamp())
         self._turns = Turns(service, self._name, settings.dead_after_seconds)
-        self._shop = Workshop(folder, service, self._turns, desk.clock, desk.env, self._meters.ended)
+        self._shop = Workshop(folder, service, self._turns, desk.clock, desk.env, self._meters)
         self._heart = Heart(
             service,
             jobs,
@@ -124,16 +149,37 @@ class _Process:
             on_trouble=self._trouble,
         )
         listens = settings.port if port is None else port
-        self._watched = Watched(
-            settings.host, listens, self._meters, healthy=self._unwell, ready=self._unready
-        )
+        self._console: Open | None = None
+        self._watched: Served | Watched
+        if shows:
+            self._console = open_console(
+                folder, service, jobs, desk, settings, self._meters, healthy=self._unwell, ready=self._unready
+            )
+            self._watched = self._console.listen(settings.host, listens)
+        else:
+            self._watched = Watched(
+                settings.host, listens, self._meters, healthy=self._unwell, ready=self._unready
+            )
         self._ending = threading.Event()
         self._planned: dict[str, int] = {}
+        self._unreadable: dict[str, int] = {}
 
-    def run(self) -> int:
-        """Work until a signal comes."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._ending.set())
+    def run(self, beside: Callable[[], None] | None = None) -> int:
+        """Work until a signal comes. `beside`: what is done meanwhile, again and again."""
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        before = {each: signal.signal(each, lambda *_: self._ending.set()) for each in numbers}
+        try:
+            self._start()
+            self._tell(is_demo=beside is not None)
+            with suppress(KeyboardInterrupt):
+                while not self._ending.is_set():
+                    self._go_on(beside)
+            return self._end()
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+    def _start(self) -> None:
         self._plan()
         self._watched.start()
         if self._works:
@@ -144,16 +190,31 @@ class _Process:
             self._heart.first_beat(alone=self._service.is_sqlite)
             self._heart.start()
         self._log.info("service started", worker=self._name, port=self._watched.port, works=self._works)
-        self._desk.screen.note(
-            f"Serving {words.several(len(self._planned), 'connection')}; "
-            f"http://127.0.0.1:{self._watched.port}/healthz answers. Ctrl-C ends it."
-        )
-        while not self._ending.wait(_LOOK_SECONDS):
-            try:
-                self._plan()
-            except (SyncError, OSError) as error:
-                self._trouble("configuration", error)
-        return self._end()
+
+    def _go_on(self, beside: Callable[[], None] | None) -> None:
+        if beside is not None:
+            beside()
+        elif self._ending.wait(_LOOK_SECONDS):
+            return
+        try:
+            self._plan()
+        except (SyncError, OSError) as error:
+            self._trouble("configuration", error)
+
+    def _tell(self, *, is_demo: bool) -> None:
+        """Say where it is, and how the first one gets in."""
+        note = self._desk.screen.note
+        serving = f"Serving {words.several(len(self._planned), 'connection')}"
+        if self._console is None:
+            note(f"{serving}; http://127.0.0.1:{self._watched.port}/healthz answers. Ctrl-C ends it.")
+            return
+        note(f"{serving}; the console is at {self._console.address}. Ctrl-C ends it.")
+        if is_demo:
+            note(f"This link signs you in, once:  {self._console.demo_link()}")
+            return
+        if (link := self._console.first_link()) is not None:
+            note("Nobody can sign in yet. This link makes the first administrator, once, within a day:")
+            note(f"  {link}")
 
     def _end(self) -> int:
         """Take nothing new, let slices end, leave."""
@@ -169,6 +230,8 @@ class _Process:
         self._jobs.stop(int(_SLICES_SECONDS) + _DRAIN_SECONDS)
         patience.cancel()
         self._watched.close()
+        if self._console is not None:
+            self._console.close()
         self._turns.close()
         if self._works:
             self._service.leave(self._name)
@@ -192,13 +255,27 @@ class _Process:
             changed_at = (home / config.FILE_NAME).stat().st_mtime_ns
             if self._planned.get(name) == changed_at:
                 continue
-            loaded = config.load(home, self._desk.env)
+            try:
+                loaded = config.load(home, self._desk.env)
+            except ConfigurationInvalid as error:
+                if len(found) == 1:
+                    raise
+                self._pass_over(name, changed_at, error)
+                continue
             self._service.plan_streams(name, wanted_streams(loaded), now)
+            self._service.resume_limited(name, now)
             self._planned[name] = changed_at
         if gone := self._planned.keys() - found.keys():
             for name in gone:
                 del self._planned[name]
+                self._shop.forget(name)
             self._service.forget_streams(list(found))
+
+    def _pass_over(self, name: str, changed_at: int, error: ConfigurationInvalid) -> None:
+        """Leave a connection as it was whose configuration cannot be read: the others go on. Said once."""
+        if self._unreadable.get(name) != changed_at:
+            self._unreadable[name] = changed_at
+            self._trouble(f"connection {name}", error)
 
     def _trouble(self, where: str, error: BaseException) -> None:
         told = str(error) if isinstance(error, SyncError) else type(error).__name__
@@ -343,7 +420,8 @@ def _document(
                 "kind": s.kind,
                 "stream": s.name or None,
                 "every_seconds": s.every,
-                "state": _state(s, stopped),
+                "state": _state(s, stopped, now),
+                "resumes_at": moment(s.next_due) if s.limited(now) else None,
                 "due_in_seconds": None if s.next_due is None else round(max(0.0, s.next_due - now), 1),
                 "why": s.why,
                 "failures": s.fails,
@@ -358,8 +436,8 @@ def _document(
     }
 
 
-def _state(stream: Stream, stopped: Mapping[str, Any]) -> str:
-    if stream.paused or stream.connection in stopped:
+def _state(stream: Stream, stopped: Mapping[str, Any], now: float) -> str:
+    if stream.paused or stream.connection in stopped or stream.limited(now):
         return "paused"
     if stream.queued:
         return "at work" if (stream.began_at or 0) > (stream.ended_at or 0) else "queued"
@@ -374,12 +452,14 @@ def _table(desk: Desk, streams: Sequence[Stream], stopped: Mapping[str, Any], no
         table.add_column(title)
     for each in streams:
         due = "" if each.next_due is None or each.queued else f"in {max(0, round(each.next_due - now))} s"
-        state = _state(each, stopped)
+        state = _state(each, stopped, now)
+        if each.limited(now) and not each.paused:
+            due = f"{(moment(each.next_due) or '')[:16].replace('T', ' ')} UTC"
         table.add_row(
             each.connection,
             told_name(each),
             state,
-            due if state == "waits" else "",
+            due if state == "waits" or each.limited(now) else "",
             each.outcome or "",
             words.plain(each.why or ""),
         )
@@ -389,7 +469,9 @@ def _table(desk: Desk, streams: Sequence[Stream], stopped: Mapping[str, Any], no
 # --- forced runs through the service -------------------------------------------------------------
 
 
-def forced_by_service(desk: Desk, home: Path, wanted: Mapping[str, Sequence[str]]) -> dict[str, Any] | None:
+def forced_by_service(
+    desk: Desk, home: Path, wanted: Mapping[str, Sequence[str]], kind: str = "force"
+) -> dict[str, Any] | None:
     """Let the service carry exactly these across now; None when nobody serves this home.
 
     Raises what kept it from doing so.
@@ -406,7 +488,7 @@ def forced_by_service(desk: Desk, home: Path, wanted: Mapping[str, Sequence[str]
         if not service.living(settings.dead_after_seconds):
             return None
         ids = {kind: list(each) for kind, each in wanted.items() if each}
-        job = Job(connection=name, kind="force", gen=uuid.uuid4().hex[:12], wanted=ids)
+        job = Job(connection=name, kind=kind, gen=uuid.uuid4().hex[:12], wanted=ids)
         jobs.enqueue(job)
         until = time.monotonic() + _FORCED_SECONDS
         while True:

@@ -44,22 +44,28 @@ class Answers:
 def make_home(desk: Desk, home: Path, answers: Answers, *, as_json: bool) -> int:
     """Make what is missing of a home directory."""
     from tillbridge.secrets import KEY_FILE, open_vault
-    from tillbridge.store.database import FILE_NAME
-    from tillbridge.wiring import open_state
+    from tillbridge.store.database import is_there
+    from tillbridge.wiring import open_state, place_of, vault_for
 
-    _check(answers)
+    check_answers(answers)
     made: list[str] = []
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    config, key, state = home / CONFIG_FILE, home / KEY_FILE, home / FILE_NAME
+    config, key = home / CONFIG_FILE, home / KEY_FILE
     if not config.exists():
-        _write_once(config, _filled(answers))
+        write_once(config, filled(answers))
         made.append(str(config))
     if not key.exists() and not desk.env.get("TILLBRIDGE_KEY"):
         made.append(str(key))
-    open_vault(home, desk.env)
-    if not state.exists():
-        made.append(str(state))
-    open_state(home, desk.clock).close()
+    place = place_of(home, desk.env)
+    if place.url is None:
+        open_vault(home, desk.env)  # Without its key a state is not even opened.
+    if not is_there(place):
+        made.append(str(place))
+    state = open_state(home, desk.clock, desk.env)
+    try:
+        vault_for(home, state, desk.env)
+    finally:
+        state.close()
     if as_json:
         desk.screen.document({"home": str(home), "made": made})
         return words.DONE
@@ -72,7 +78,8 @@ def make_home(desk: Desk, home: Path, answers: Answers, *, as_json: bool) -> int
     return words.DONE
 
 
-def _check(answers: Answers) -> None:
+def check_answers(answers: Answers) -> None:
+    """Raise ConfigurationInvalid with every answer that cannot be right."""
     mistakes = []
     if answers.model and answers.model not in _MODELS:
         mistakes.append(("--model", f"is one of {', '.join(_MODELS)}, not {answers.model}"))
@@ -88,7 +95,8 @@ def vars_of(answers: Answers) -> dict[str, str]:
     return {name: getattr(answers, name) for name in Answers.__dataclass_fields__}
 
 
-def _filled(answers: Answers) -> str:
+def filled(answers: Answers) -> str:
+    """Return the configuration as a template, with the answers in it."""
     from tillbridge.config import TEMPLATE
 
     text = TEMPLATE.format(
@@ -105,7 +113,7 @@ def _filled(answers: Answers) -> str:
     return text
 
 
-def _write_once(path: Path, text: str) -> None:
+def write_once(path: Path, text: str) -> None:
     """Write a new file for this user's eyes; the one who comes second leaves the first one's alone."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

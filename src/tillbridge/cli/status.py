@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tillbridge.cli import words
 from tillbridge.cli.desk import Desk, Ledger, held_plans, open_ledger
+from tillbridge.model.errors import ConfigurationInvalid
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,6 +48,8 @@ def show_status(desk: Desk, home: Path, *, as_json: bool) -> int:
     """Show the state of a home directory."""
     with open_ledger(desk, home) as ledger:
         report = gather(home, ledger)
+        report["freshness"] = _freshness(desk, home, ledger.state)
+    report |= _spending(desk, home)
     if as_json:
         desk.screen.document(report)
     else:
@@ -248,6 +251,8 @@ def _show(result: Console, report: Mapping[str, Any], now: datetime) -> None:
     _show_waiting(result, report["waiting"])
     _show_runs(result, report, now)
     _show_verified(result, report["verified"], now)
+    _show_freshness(result, report["freshness"])
+    _show_spending(result, report)
 
 
 def _counts(counts: Mapping[str, Mapping[str, int]]) -> Table:
@@ -454,3 +459,99 @@ def _show_verified(result: Console, verified: Mapping[str, Any], now: datetime) 
     result.print(
         f"Longest unverified: {', '.join(told)}. The feed has missed {missed} so far.", soft_wrap=True
     )
+
+
+# --- how fresh, and what is left to spend ----------------------------------------------------------
+
+_DAY_SECONDS = 86_400.0
+
+
+def _freshness(desk: Desk, home: Path, state: State) -> list[dict[str, Any]]:
+    """Say how soon what landed in the last day was across, by kind."""
+    from tillbridge import config
+    from tillbridge.alerts import objectives
+    from tillbridge.store import freshness
+    from tillbridge.sync.freshness import summary
+
+    now = desk.clock.now().timestamp()
+    landed = freshness.since(state, now - _DAY_SECONDS)
+    try:
+        wished = config.load(home, desk.env).freshness
+    except ConfigurationInvalid:
+        wished = config.Freshness()  # What stands in our books can be read all the same.
+    found = []
+    for objective in objectives(wished):
+        told = summary(landed, objective)
+        if told is not None:
+            found.append(
+                {
+                    "kind": told.kind,
+                    "count": told.count,
+                    "objective_seconds": objective.seconds,
+                    "objective_share": objective.share,
+                    "in_time": round(told.in_time, 4),
+                    "seconds": {name: round(value, 1) for name, value in told.percentiles.items()},
+                    "p95_by_stage": {name: round(value, 1) for name, value in told.stages.items()},
+                }
+            )
+    return found
+
+
+def _spending(desk: Desk, home: Path) -> dict[str, Any]:
+    """Say what is left of every quota, and which streams wait for calls; nothing without shared tables."""
+    from tillbridge.installation import installation_of, service_settings
+    from tillbridge.spending import standings
+    from tillbridge.store.service import FILE_NAME, open_service, service_url
+
+    folder, name = installation_of(home)
+    secret = service_settings(folder, desk.env).database_url
+    if secret is None and not (folder / FILE_NAME).exists():
+        return {"budgets": [], "paused": []}
+    service = open_service(service_url(folder, secret.get_secret_value() if secret else None), pooled=False)
+    now = desk.clock.now().timestamp()
+    try:
+        left, streams = standings(service, now), service.streams(name)
+    finally:
+        service.close()
+    return {
+        "budgets": [
+            {
+                "quota": each.name,
+                "title": each.title,
+                "window": each.window,
+                "ours": round(each.cap, 1),
+                "spent": round(each.spent, 1),
+                "left": round(each.left, 1),
+            }
+            for each in left
+        ],
+        "paused": [
+            {"stream": each.name or each.kind, "resumes_at": moment(each.next_due), "why": each.why}
+            for each in streams
+            if each.limited(now)
+        ],
+    }
+
+
+def _show_freshness(result: Console, found: Sequence[Mapping[str, Any]]) -> None:
+    for each in found:
+        seconds = each["seconds"]
+        result.print(
+            f"{_NAMES[each['kind']]} of the last day: {each['in_time']:.1%} of {words.number(each['count'])} "
+            f"in Salesforce within {_ago(each['objective_seconds'])} (asked: {each['objective_share']:.0%}); "
+            f"half within {_ago(seconds['p50'])}, 95 % within {_ago(seconds['p95'])}.",
+            soft_wrap=True,
+        )
+
+
+def _show_spending(result: Console, report: Mapping[str, Any]) -> None:
+    for each in report["budgets"]:
+        if each["window"] != "bucket":
+            result.print(
+                f"{each['title']} of a {each['window']}: {words.number(round(each['spent']))} of our "
+                f"{words.number(round(each['ours']))} spent.",
+                soft_wrap=True,
+            )
+    for each in report["paused"]:
+        resumes = each["resumes_at"][:16].replace("T", " ")
+        result.print(f"{each['stream']} is paused until {resumes} UTC: {each['why']}", soft_wrap=True)

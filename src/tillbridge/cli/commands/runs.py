@@ -23,16 +23,22 @@ def backfill(
     newest_first: Annotated[
         bool, typer.Option("--newest-first", help="Load the newest history first.")
     ] = False,
+    despite_storage: Annotated[
+        bool,
+        typer.Option("--despite-storage", help="Load although Salesforce's free storage looks too small."),
+    ] = False,
     approve: ApproveOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Load the whole history, or go on where the last backfill was stopped."""
-    from tillbridge.cli.runs import run_backfill
+    """Load the whole history, or go on where the last backfill was stopped.
+
+    The first one is halted before it writes when it would not fit into Salesforce's free storage.
+    """
+    from tillbridge.cli.runs import Load, run_backfill
 
     desk, found = at_home(context, home, as_json=as_json)
-    raise typer.Exit(
-        run_backfill(desk, found, again=again, newest_first=newest_first, approve=approve, as_json=as_json)
-    )
+    load = Load(again=again, newest_first=newest_first, despite_storage=despite_storage, approve=approve)
+    raise typer.Exit(run_backfill(desk, found, load, as_json=as_json))
 
 
 @app.command(short_help="Carry across what has changed, or exactly these.")

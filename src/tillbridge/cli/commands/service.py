@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tillbridge.cli.root import HomeOption, JsonOption, app, at_home
+from tillbridge.cli.root import HomeOption, JsonOption, app, at_home, at_installation
 
 PortOption = Annotated[
     int | None,
@@ -43,7 +43,7 @@ def serve(
     """
     from tillbridge.cli.serve import run_serve
 
-    desk, found = at_home(context, home)
+    desk, found = at_installation(context, home)
     raise typer.Exit(run_serve(desk, found, works=not no_worker, port=port))
 
 
@@ -52,7 +52,7 @@ def worker(context: typer.Context, home: HomeOption = None, port: PortOption = N
     """Work off the same queue as other machines do; any number of them may run (service.database_url)."""
     from tillbridge.cli.serve import run_worker
 
-    desk, found = at_home(context, home)
+    desk, found = at_installation(context, home)
     raise typer.Exit(run_worker(desk, found, port=port))
 
 
