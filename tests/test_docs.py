@@ -21,7 +21,8 @@ CODE = re.compile(r"```.*?```", re.DOTALL)
 SETTING = re.compile(r"`(lightspeed|salesforce|customers|sales|products)\.(?!(?:py|key|crt|lock)`)([a-z_]+)`")
 COMMAND = re.compile(
     r"(?:^|`|\\$ )tillbridge "
-    r"((?:schema|simulate|alerts|problems|matches|dedupe|export|erase) [\w-]+|[a-z][a-z-]*)",
+    r"((?:schema|simulate|alerts|problems|matches|dedupe|export|erase|connection|secrets|key) [\w-]+"
+    r"|[a-z][a-z-]*)",
     re.MULTILINE,
 )
 PYTHON_FILE = re.compile(r"`([\w./-]+\.py)`")

@@ -33,15 +33,22 @@ LAYERS = {
         ("simulators",),
         "the simulators import nothing of ours: they must not share our mistakes",
     ),
-    "config": (("model", "config"), "the configuration knows the errors only"),
+    "config": (("model", "secrets", "config"), "the configuration knows errors, and what is sealed for it"),
     "secrets": (("model", "secrets"), "secrets know the errors only"),
     "logs": (("model", "logs"), "logs know nothing but records"),
     "alerts": (
         ("model", "sync", "store", "config", "logs", "connectors.http", "alerts"),
         "alerts read what the store holds and send it off; they drive nothing",
     ),
+    "spending": (
+        ("model", "sync", "store", "spending"),
+        "what counts calls knows budgets and the shared tables, and no remote",
+    ),
     "wiring": (
-        ("model", "sync", "store", "engine", "connectors", "config", "secrets", "logs", "alerts", "wiring"),
+        (
+            *("model", "sync", "store", "engine", "connectors", "config", "secrets", "logs", "alerts"),
+            *("installation", "spending", "wiring"),
+        ),
         "the wiring puts parts together and stands below the command line",
     ),
     "installation": (("model", "config", "installation"), "an installation is folders and settings"),
@@ -50,19 +57,33 @@ LAYERS = {
         "whose turn it is knows leases and locks, and no work",
     ),
     "metrics": (
-        ("model", "store", "engine", "metrics"),
+        ("model", "sync", "store", "engine", "spending", "metrics"),
         "those who watch read what the shared tables hold; they drive nothing",
     ),
     "work": (
         (
             *("model", "sync", "store", "engine", "connectors.http", "config", "logs", "alerts"),
-            *("wiring", "installation", "turns", "work"),
+            *("wiring", "installation", "spending", "turns", "work"),
         ),
         "a worker does what the engine can, and stands below the command line",
     ),
+    "views": (
+        (
+            *("model", "sync", "store", "engine", "config", "secrets", "alerts"),
+            *("installation", "spending", "wiring", "views"),
+        ),
+        "views read what the tables hold, and know no page",
+    ),
+    "actions": (
+        (
+            *("model", "sync", "store", "engine", "installation", "spending", "turns"),
+            *("wiring", "actions"),
+        ),
+        "actions do what the engine can, in a turn of their own",
+    ),
     "rehearsal": (("rehearsal",), "a rehearsal starts processes, and imports no part of the house"),
 }
-ON_TOP = ("cli",)
+ON_TOP = ("cli", "web")
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -130,6 +151,18 @@ def test_every_module_belongs_to_a_layer():
     homeless = [name for name, _ in modules() if name not in {"", "connectors"} and layer_of(name) is None]
 
     assert [] == homeless, "a new part of the house needs a line in this table"
+
+
+def test_nothing_below_imports_the_console():
+    broken = [
+        f"{name} imports {imported}"
+        for name, path in modules()
+        if layer_of(name) not in ON_TOP
+        for imported in of_ours(name, path)
+        if within(imported, "web")
+    ]
+
+    assert [] == broken, "the console sits on top, beside the command line that starts it"
 
 
 def test_nothing_imports_the_command_line_but_itself():

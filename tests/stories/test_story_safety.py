@@ -152,6 +152,25 @@ def test_a_mapping_change_that_touches_everybody_writes_nothing_until_a_person_a
     quiet(world)
 
 
+def test_a_field_that_the_map_takes_up_is_read_before_it_is_written(world):
+    """What the CRM has said in it all along is no blank to be filled."""
+    world.configure(safety="", toml='[map.customer]\nPersonTitle = ""\n')
+    people, crm = shop_full(world, count=2)
+    for till_id, crm_id in zip(people, crm, strict=True):
+        world.edit_customer(till_id, title="Dr")
+        world.edit_in_crm(crm_id, PersonTitle="Prof")
+    world.pass_time(minutes=40)
+    world.sync()
+    world.configure(safety="")
+    world.edit_customer(people[0], firstName="Anne")
+    world.sync()
+    (plan,) = held_plans(world)
+    assert [{"FirstName": ("Anna0", "Anne")}] == [each.fields for each in plan.entries]
+    let_pass(world, plan.id)
+    assert ["Prof", "Prof"] == [world.crm_row(i)["PersonTitle"] for i in crm]
+    assert ["Dr", "Dr"] == [in_till(world, i)[0]["title"] for i in people]
+
+
 def test_what_was_put_right_is_let_go_without_writing(world):
     world.configure(safety="")
     anna, crm_id = linked(world)

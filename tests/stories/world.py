@@ -77,16 +77,27 @@ class JumpClock:
 class World:
     """Till, CRM and home. `calls` holds what the last run spent: till, CRM."""
 
-    def __init__(self, home, *, plan=None, model="person_account", toml="", till=None, crm=None):
+    def __init__(
+        self,
+        home,
+        *,
+        plan=None,
+        model="person_account",
+        toml="",
+        till=None,
+        crm=None,
+        database=None,
+        clock=None,
+    ):
         self.home = home
+        self.database = database  # the address of one, or nothing: a file in the home
         self.model = model
-        self.sim_clock = SimClock(NOW.timestamp(), running=False)
+        self.sim_clock = clock or SimClock(NOW.timestamp(), running=False)
         self.clock = JumpClock(self.sim_clock)
         self.till_app = lightspeed.build(plan, clock=self.sim_clock, switches=till)
-        persons = model == "person_account"
-        self.crm_app = salesforce.build(
-            plan, clock=self.sim_clock, switches={"person_accounts": persons, **(crm or {})}
-        )
+        wishes = {"person_accounts": model == "person_account", **(crm or {})}
+        self.crm_app = salesforce.build(plan, clock=self.sim_clock, switches=wishes)
+        self.has_persons = wishes["person_accounts"]
         self.sim_clock.set(NOW.timestamp())
         self.org = self.crm_app.org
         self.floor = self.till_app.floor
@@ -110,6 +121,9 @@ class World:
     # --- configuration and runs ---------------------------------------------------------------
 
     def configure(self, toml="", customers="", sales="", safety=ALLOWED):
+        # Whoever comes after a killed run waits until its lease has run out.
+        url = f'database_url = "{self.database}"\ndead_after_seconds = 1'
+        service = f"[service]\n{url}" if self.database else ""
         (self.home / "tillbridge.toml").write_text(
             f"""\
 [lightspeed]
@@ -136,6 +150,8 @@ model = "{self.model}"
 [safety]
 {safety}
 
+{service}
+
 {toml}
 """,
             encoding="utf-8",
@@ -149,7 +165,7 @@ model = "{self.model}"
         finally:
             self.calls = (parts.till.calls, parts.crm.calls)
             parts.till.close()
-            parts.state._engine.dispose()
+            parts.state.close()
 
     @contextmanager
     def connected(self, *, history=False, fresh=False) -> Iterator[Any]:
@@ -158,7 +174,7 @@ model = "{self.model}"
 
     def install(self):
         with self.opened() as parts:
-            job = parts.crm.deploy(package(self.model == "person_account"), check_only=False)
+            job = parts.crm.deploy(package(self.has_persons), check_only=False)
             while not (status := parts.crm.deploy_status(job)).done:
                 self.pass_time(seconds=5)
             assert status.success, status.failures
@@ -199,7 +215,7 @@ model = "{self.model}"
         try:
             yield state
         finally:
-            state._engine.dispose()
+            state.close()
 
     def all_known(self, kind, till_ids):
         with self.remembered() as state:
