@@ -115,6 +115,45 @@ def _mistakes(quick: bool) -> Part:
     return promises.of_mistakes(probe("mistakes", sales=sales, customers=sales // 2)), []
 
 
+def _days(quick: bool) -> Part:
+    size = {"sales_a_day": 30, "days": 8} if quick else {}
+    figures: list[Figure] = []
+    for retailer in ("three",) if quick else ("three", "small", "busy"):
+        figures += promises.of_a_day(probe("day", retailer=retailer, **size))
+    return figures, []
+
+
+def _kills(quick: bool) -> Part:
+    figures: list[Figure] = []
+    for on in ("sqlite", "postgres"):
+        found = probe(
+            "kills", on=on, kills=2 if quick else 20, sales=1_500 if quick else 12_000, customers=600
+        )
+        figures += promises.of_kills(found)
+    return figures, []
+
+
+def _fleets(quick: bool) -> Part:
+    size = (
+        {"connections": 40, "seconds": 60, "settling": 75} if quick else {"connections": 500, "seconds": 180}
+    )
+    return promises.of_a_fleet(probe("fleet", **size)), []
+
+
+def _backlogs(quick: bool) -> Part:
+    return promises.of_a_backlog(probe("backlog", connections=100 if quick else 300, calls=5)), []
+
+
+def _wishes(quick: bool) -> Part:
+    sales = 5_000 if quick else 100_000
+    found = probe("forced", sales=sales, customers=1_000, wishes=8 if quick else 40)
+    return promises.of_wishes(found), []
+
+
+def _idle(quick: bool) -> Part:
+    return promises.of_idling(probe("idle", seconds=60 if quick else 300)), []
+
+
 PARTS: dict[str, Callable[[bool], Part]] = {
     "history": _histories,
     "live": _live,
@@ -123,6 +162,12 @@ PARTS: dict[str, Callable[[bool], Part]] = {
     "dedupe": _dedupe,
     "crash": _crashes,
     "mistakes": _mistakes,
+    "day": _days,
+    "kills": _kills,
+    "fleet": _fleets,
+    "backlog": _backlogs,
+    "forced": _wishes,
+    "idle": _idle,
 }
 
 

@@ -9,7 +9,8 @@ import importlib
 import json
 import sys
 
-MEASUREMENTS = ("history", "live", "people", "crash", "mistakes", "dedupe")
+SERVICE = ("day", "kills", "backlog", "forced", "fleet", "idle")
+MEASUREMENTS = ("history", "live", "people", "crash", "mistakes", "dedupe", *SERVICE)
 
 
 def main() -> int:

@@ -44,6 +44,19 @@ CLEAN_UP_MEGABYTES_MAX = 1_000
 CLEAN_UP_PRECISION_MIN = 0.999
 CLEAN_UP_RECALL_MIN = 0.73
 
+DAY_CRM_CALLS_MAX = 1_200
+DAY_TILL_CALLS_MAX = 2_200
+IN_TIME_SHARE_MIN = 0.95
+FORECAST_OFF_MAX = 0.10
+TAKEN_OVER_SECONDS_MAX = 12.0  # two until a worker counts as dead in the bench, and ten
+FLEET_CONNECTIONS = 500
+FLEET_CORE_SHARE_MAX = 0.5
+FLEET_MEGABYTES_MAX = 400
+FLEET_DELAY_SECONDS_MAX = 5.0
+TWO_WORKERS_MIN = 1.6
+FORCED_SECONDS_MAX = 3.0
+IDLE_CORE_SHARE_MAX = 0.02
+
 
 def of_histories(worlds: list[Measured]) -> list[Figure]:
     """Return the figures of loaded histories, the smallest first."""
@@ -225,6 +238,132 @@ def of_mistakes(shop: Measured) -> list[Figure]:
         _none("all put right again: exit status of the load", shop["loaded"]),
         _none("all put right again: exit status of certify", shop["certified"]),
     ]
+
+
+def of_a_day(day: Measured) -> list[Figure]:
+    """Return the figures of 24 simulated hours; only the retailer of three stores was promised calls."""
+    title = f"24 hours of {day['shops']} stores and {day['sales']:,} sales"
+    asked = day["retailer"] == "three" and day["sales"] == 300
+    return [
+        _day_calls(f"{title}: Salesforce calls", day["crm"], DAY_CRM_CALLS_MAX if asked else None),
+        _day_calls(f"{title}: Lightspeed calls", day["till"], DAY_TILL_CALLS_MAX if asked else None),
+        _none(f"{title}: 429s", day["limited"]),
+        _none(f"{title}: 403s for want of calls", day["refused"]),
+        Figure(
+            f"{title}: receipts in Salesforce within 2 minutes",
+            f"≥ {IN_TIME_SHARE_MIN:.0%}",
+            f"{day['in_time']:.1%}, half of them within {_middle(day['delays'], 0.5):.0f} s",
+            day["in_time"] >= IN_TIME_SHARE_MIN,
+        ),
+        *(
+            _forecast(
+                f"{title}: forecast of {name} calls, of those measured", day["predicted"][side], day[side]
+            )
+            for side, name in (("till", "Lightspeed"), ("crm", "Salesforce"))
+        ),
+    ]
+
+
+def _day_calls(what: str, calls: int, most: int | None) -> Figure:
+    if most is None:
+        return Figure(what, NOT_ASKED, f"{calls:,}", None)
+    return Figure(what, f"≤ {most:,}", f"{calls:,}", calls <= most)
+
+
+def _forecast(what: str, predicted: float, measured: float) -> Figure:
+    off = predicted / measured
+    shown = f"{predicted:,.0f} / {measured:,.0f} = {off:.2f}"
+    return Figure(what, f"± {FORECAST_OFF_MAX:.0%}", shown, abs(off - 1) <= FORECAST_OFF_MAX)
+
+
+def of_kills(found: Measured) -> list[Figure]:
+    """Return the figures of workers that were killed in the middle of a load."""
+    where = "SQLite, restarted" if found["on"] == "sqlite" else "PostgreSQL, two workers"
+    title = f"kill -9 of {found['kills']} workers while they load ({where})"
+    return [
+        Figure(
+            f"{title}: somebody goes on, seconds of the clock",
+            f"≤ {TAKEN_OVER_SECONDS_MAX:g}",
+            f"{max(found['seconds']):.1f} at most",
+            max(found["seconds"]) <= TAKEN_OVER_SECONDS_MAX,
+        ),
+        _none(f"{title}: rows there twice", found["twice"]),
+        _none(f"{title}: differences in {found['receipts']:,} receipts", found["differences"]),
+    ]
+
+
+def of_a_fleet(fleet: Measured) -> list[Figure]:
+    """Return the figures of many connections in one process."""
+    title = f"{fleet['connections']} connections polled every minute by one process"
+    whole = fleet["connections"] >= FLEET_CONNECTIONS
+    late = _middle(fleet["delays"], 0.95)
+    small = f"needs {FLEET_CONNECTIONS} connections"
+    return [
+        Figure(
+            f"{title}: share of a core ({fleet['slices']:,} slices in {fleet['seconds']:.0f} s)",
+            f"< {FLEET_CORE_SHARE_MAX:.0%}" if whole else small,
+            f"{fleet['share']:.1%}",
+            fleet["share"] < FLEET_CORE_SHARE_MAX if whole else None,
+        ),
+        Figure(
+            f"{title}: memory",
+            f"< {FLEET_MEGABYTES_MAX} MB" if whole else small,
+            f"{fleet['megabytes']:.0f} MB",
+            fleet["megabytes"] < FLEET_MEGABYTES_MAX if whole else None,
+        ),
+        Figure(
+            f"{title}: start delay, 95th of 100",
+            f"< {FLEET_DELAY_SECONDS_MAX:g} s" if whole else small,
+            f"{late:.1f} s",
+            late < FLEET_DELAY_SECONDS_MAX if whole else None,
+        ),
+    ]
+
+
+def of_a_backlog(found: Measured) -> list[Figure]:
+    """Return how much faster two workers are than one where calls take their time."""
+    return [
+        Figure(
+            f"a backlog of {found['jobs']} jobs of {found['calls']} calls of 200 ms: two workers",
+            f"≥ {TWO_WORKERS_MIN:g} {TIMES} as fast as one",
+            f"{found['ratio']:.2f} {TIMES} ({found['one']:.1f} s, {found['two']:.1f} s)",
+            found["ratio"] >= TWO_WORKERS_MIN,
+        )
+    ]
+
+
+def of_wishes(found: Measured) -> list[Figure]:
+    """Return how soon forced customers are through while a load runs."""
+    title = f"{found['wishes']} forced customers while {found['sales']:,} sales are loaded"
+    late = _middle(sorted(found["took"]), 0.95)
+    return [
+        Figure(
+            f"{title}: seconds of the clock, 95th of 100",
+            f"< {FORCED_SECONDS_MAX:g}",
+            f"{late:.1f}, half of them within {_middle(sorted(found['took']), 0.5):.1f}",
+            late < FORCED_SECONDS_MAX,
+        ),
+        _none(f"{title}: begun when the load had ended", found["ended_early"]),
+    ]
+
+
+def of_idling(found: Measured) -> list[Figure]:
+    """Return what a service burns while nothing happens."""
+    polls = {route: count for route, count in found["routes"].items() if "query" not in route}
+    return [
+        Figure(
+            f"idle service: share of a core ({found['cpu']:.1f} s of CPU in {found['seconds']:.0f} s)",
+            f"< {IDLE_CORE_SHARE_MAX:.0%}",
+            f"{found['share']:.2%}",
+            found["share"] < IDLE_CORE_SHARE_MAX,
+        ),
+        _none("idle service: Salesforce calls other than who has changed there", sum(polls.values())),
+    ]
+
+
+def _middle(values: list[float], share: float) -> float:
+    """Return the value below which that share of sorted values lies."""
+    return values[min(len(values) - 1, int(len(values) * share))] if values else float("nan")
 
 
 def _too_small(asked: str | None, size: int) -> str:
