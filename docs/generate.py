@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
-import typer
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -568,7 +567,7 @@ def commands() -> str:
 def all_commands() -> list[tuple[str, Any]]:
     """Return every command that does something, by its whole name."""
     found: list[tuple[str, Any]] = []
-    for name, command in typer.main.get_command(cli.app).commands.items():  # type: ignore[attr-defined]  # a group
+    for name, command in cli.tree().commands.items():
         below = getattr(command, "commands", None)
         if not below or command.invoke_without_command:
             found.append((name, command))
