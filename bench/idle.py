@@ -22,7 +22,7 @@ from tillbridge.wiring import open_home
 COMMAND = (sys.executable, "-c", "from tillbridge.cli import main; main()")
 
 # Login, first reads of every stream and a first sweep are over after so long.
-_SETTLING_SECONDS = 45.0
+_SETTLING_SECONDS = 90.0
 
 _SHOP = 'opening_hours = ["Mon-Sun 00:00-24:00"]'
 

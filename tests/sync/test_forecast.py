@@ -112,7 +112,7 @@ def test_the_day_of_three_stores_keeps_its_promise():
     found = forecast(PROMISED, Plan())
 
     # 24 hours, 3 stores, open 12 hours, 300 sales: at most 1,200 Salesforce and 2,200 Lightspeed calls.
-    assert (1_880, 791) == (round(found.till, -1), round(found.crm))
+    assert (1_880, 830) == (round(found.till, -1), round(found.crm))
 
 
 def test_calls_by_lane():
@@ -121,8 +121,8 @@ def test_calls_by_lane():
     }
 
     assert {
-        "sales": (1_195, 245),
-        "customers": (432, 432),
+        "sales": (1_195, 265),
+        "customers": (432, 452),
         "catalog": (48, 12),
         "sweep": (359, 256),
     } == lanes
@@ -230,7 +230,7 @@ def test_what_other_apps_use_is_not_ours():
 def test_what_is_short_goes_to_the_higher_lanes():
     given = forecast(SHOP, Plan(caps=Caps(crm_calls_a_day=300))).given
 
-    assert {"sales": 245, "customers": 55, "catalog": 0, "sweep": 0} == {
+    assert {"sales": 265, "customers": 35, "catalog": 0, "sweep": 0} == {
         lane: round(calls) for lane, calls in given.items()
     }
 
@@ -301,7 +301,9 @@ def test_a_wish_that_cannot_be_read_is_refused(text, sentence):
     hours=st.floats(0, 24),
     interval=st.floats(1, 3_600),
 )
-def test_more_sales_never_cost_less_and_a_call_at_most_each(sales, more, hours, interval):
+def test_more_sales_never_cost_less_and_a_call_at_most_each_or_two_with_a_stranger(
+    sales, more, hours, interval
+):
     plan = Plan(wishes=Wishes(sales_seconds=interval))
     few, many = (
         daily(msgspec.structs.replace(SHOP, sales_a_day=n, open_hours=hours), plan)[0]
@@ -309,4 +311,4 @@ def test_more_sales_never_cost_less_and_a_call_at_most_each(sales, more, hours, 
     )
 
     assert few.crm <= many.crm + 1e-6
-    assert few.crm <= max(sales, 1) + 1e-6
+    assert few.crm <= max(sales, 1) + min(sales, SHOP.customers_a_day) + 1e-6

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -19,6 +19,7 @@ from tillbridge.engine.compare import (
     seen_of,
 )
 from tillbridge.engine.connection import Connection
+from tillbridge.engine.customerplan import CustomerPlan
 from tillbridge.engine.directory import FRESH
 from tillbridge.engine.identities import (
     CONFIRMED_BY,
@@ -45,9 +46,6 @@ from tillbridge.store.state import Link, Settled
 from tillbridge.sync import match as matching
 from tillbridge.sync.fieldmap import key
 from tillbridge.sync.match import Candidate, Person, candidate_of, match_keys
-
-if TYPE_CHECKING:
-    from tillbridge.engine.customerplan import CustomerPlan
 
 
 def plan_new(

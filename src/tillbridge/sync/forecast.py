@@ -63,8 +63,10 @@ SWEEP_PAGE_CRM = 1
 # Numbers between those that are known, walked once a turn: some of every hundred sales are open or cancelled.
 SWEEP_GAPS_SHARE = 0.1
 
-# Whoever buys and has never been seen is read by id, and looked up in the CRM's index, which costs nothing.
+# Whoever buys and has never been seen is read by id, and the CRM is asked who is new there before somebody is
+# created; the next poll of customers then writes once more (measured: bench/day).
 FIRST_SEEN_TILL = 1
+FIRST_SEEN_CRM = 1
 
 # --- what the first load costs ---------------------------------------------------------------------
 
@@ -250,7 +252,7 @@ def daily(survey: Survey, plan: Plan) -> tuple[Line, ...]:
             "customers",
             "customers",
             polls["customers"] * POLL_TILL,
-            polls["customers"] * people,
+            people * (polls["customers"] + calls_with_news(polls["customers"], survey.customers_a_day)),
             polls["customers"] * CUSTOMERS_DRIPS,
         ),
         _catalog(survey, pace, polls),
@@ -265,12 +267,13 @@ def _sales(survey: Survey, pace: Pace, polls: float) -> Line:
     rows = survey.sales_a_day * (1 + survey.lines_a_sale + survey.payments_a_sale)
     crm = max(news, rows / WRITE_ROWS)
     pages = max(0.0, survey.sales_a_day / TILL_PAGE - polls)
-    met = calls_with_news(news, survey.customers_a_day) * FIRST_SEEN_TILL
+    strangers = calls_with_news(news, survey.customers_a_day)
+    met = strangers * FIRST_SEEN_TILL
     return Line(
         "sales",
         "sales",
         polls * POLL_TILL + pages + met,
-        crm,
+        crm + strangers * FIRST_SEEN_CRM,
         (polls + pages) * SALES_DRIPS + met * CUSTOMERS_DRIPS,
     )
 
