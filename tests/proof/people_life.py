@@ -605,7 +605,7 @@ class PeopleLife(Life):
         roles = connection.state.known("customer", [str(i) for i in other.values()])
         pairs = {c: i for c, i in other.items() if roles[str(i)].role != "second"}
         pairs |= {i: c for c, i in pairs.items()}
-        said = {(each.record, each.field) for each in self.typed}
+        said = Counter((each.record, each.field) for each in self.typed)
         empty = {(each.record, each.field) for each in self.typed if not each.value}
         return [
             each
@@ -616,6 +616,8 @@ class PeopleLife(Life):
             and self._is_untouched(there)
             and (there, each.field) not in said
             and (each.record, each.field) not in empty
+            # What was filled once is no blank: a later edit stays on its side.
+            and (self.mode != "fill_blanks" or said[each.record, each.field] == 1)
             and told(each.value) not in texts_of(self._row_of(there))
         ]
 

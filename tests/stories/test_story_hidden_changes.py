@@ -437,5 +437,6 @@ def test_a_sweep_that_runs_out_of_calls_goes_on_behind_what_it_has_read(found):
     world.fail_till("status", "Customer.json", status=429, times=1, headers={"Retry-After": "100000"})
     with world.connected() as connection, pytest.raises(LimitReached):
         sweep(connection, full=True)
+    world.pass_time(hours=28)
     assert swept(world, full=True).counts["pages read again"] > 0
     assert all(age.never == 0 for age in ages(world).values())

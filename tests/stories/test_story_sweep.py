@@ -112,4 +112,5 @@ def test_a_sweep_that_was_stopped_is_still_due(shop):
     usage.daily_max += 1_000
     assert swept(shop, calls=None).stopped is not None
     usage.used_by_others = 0
+    shop.pass_time(minutes=20)
     assert swept(shop, calls=None).counts["pages read again"] > 0
