@@ -499,9 +499,11 @@ class PeopleLife(Life):
                         continue
                     if not alike(shown.get(name), row.get(name)):
                         found.append((customer.id, name, shown.get(name), row.get(name)))
-                # A lone secondary address shows as the e-mail: there is no telling which of both it is.
+                # A lone secondary address shows as the e-mail: there is no telling which of both it is, and
+                # the other side may show it in both places.
                 names = [name for name, way in ways.items() if way.slot in _EMAILS]
-                if (ours := {shown.get(n) for n in names}) != (theirs := {row.get(n) for n in names}):
+                ours, theirs = ({held.get(n) for n in names} - {None, ""} for held in (shown, row))
+                if ours != theirs:
                     found.append((customer.id, "e-mails", ours, theirs))
         return found
 

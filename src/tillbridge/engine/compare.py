@@ -150,6 +150,7 @@ def compare(
     found = Compared()
     found.till, found.crm = dict((shadow or {}).get("till", {})), dict((shadow or {}).get("crm", {}))
     found.crm.pop(UNCONFIRMED, None)
+    ungiven: set[str] = set()
     for name, decision in decisions.items():
         match decision:
             case Push(loser=loser):
@@ -157,7 +158,8 @@ def compare(
             case Conflict(winner="till", loser=loser):
                 _push(found, one, name, text_of(loser), _why(loser, decision))
             case Pull() | Conflict(winner="crm") if not _takes(one, before, ways.get(name)):
-                pass  # What it has not been given stays unsettled: an edit of its own must not win over it.
+                # What it has not been given stays unsettled: an edit of its own must not win over it.
+                ungiven.add(name)
             case Pull(value=value, loser=loser) | Conflict(winner="crm", value=value, loser=loser):
                 found.pull[name] = text_of(value)
                 found.pulled.append(Written(name, text_of(loser), text_of(value), _why(loser, decision)))
@@ -177,7 +179,8 @@ def compare(
             case Keep():
                 pass
     _add_given(found, one)
-    found.outlived = contested.keys() - {each.field for each in found.contested}
+    # What a person has said about an unsettled field goes on counting, or they would be asked for ever.
+    found.outlived = contested.keys() - {each.field for each in found.contested} - ungiven
     if found.pull:
         zone = connection.zones[0] if connection.zones else None
         found.slots = pulled(
