@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from job_plant import DEAD_AFTER, GRACE, until
+from job_plant import DEAD_AFTER, GRACE, Plant, until
 
 
 def test_a_killed_worker_s_slice_is_taken_over_by_another(plant):
@@ -185,3 +185,14 @@ def test_old_rows_are_deleted_and_young_ones_stay(plant):
     until(lambda: [j.state for j in plant.jobs.jobs(finished=True)] == ["done"], "it is in the list")
 
     assert (0, 1) == (plant.jobs.purge(), plant.jobs.purge(quiet_hours=0))
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_before_the_first_worker_nothing_is_queued_and_nobody_is_wrong_to_ask(kind, request, tmp_path):
+    url = request.getfixturevalue("new_database") if kind == "postgres" else None
+    plant = Plant(url or f"sqlite:///{tmp_path / 'service.sqlite'}", tmp_path)
+
+    listed = plant.jobs.jobs()
+    plant.close()
+
+    assert [] == listed

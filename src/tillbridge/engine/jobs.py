@@ -122,7 +122,7 @@ class Jobs:
         self._service = service
         self._client_made: Any = None
         self._lock = threading.Lock()
-        self._started = False
+        self._started = self._laid_out = False
 
     # --- running -------------------------------------------------------------------------------
 
@@ -203,6 +203,13 @@ class Jobs:
                     )
             return self._client_made
 
+    def _is_laid_out(self) -> bool:
+        """Say whether the queue has its tables: in the first moments of the first service it has none."""
+        self._laid_out = self._laid_out or sa.inspect(self._service.engine).has_table(
+            "workflow_status", schema=None if self._service.is_sqlite else "dbos"
+        )
+        return self._laid_out
+
     # --- queueing ------------------------------------------------------------------------------
 
     def enqueue(self, job: Job, transaction: sa.Connection | None = None) -> None:
@@ -243,7 +250,7 @@ class Jobs:
         limit: int = 1_000,
     ) -> list[Listed]:
         """Return jobs, the oldest first: what runs and waits, or with `finished` or by ids all."""
-        if ids is not None and not ids:
+        if (ids is not None and not ids) or not self._is_laid_out():
             return []
         wanted = None if finished or ids is not None else [*_WAITING, _RUNNING]
         rows = self._client().list_workflows(
