@@ -117,4 +117,4 @@ def state(word: str | None) -> tuple[str, str]:
 
 def plain(word: str) -> str:
     """Write a name of ours as people do."""
-    return word.replace("_", " ")
+    return word.removesuffix("__c").replace("_", " ")
