@@ -55,6 +55,7 @@ class Served:
         self.url = re.search(r"http://127\.0\.0\.1:\d+", told[0])[0]
         self.link = told[2].strip()
         until(lambda: len(world.rows("Sales_Transaction__c")) == len(self.sales), "the sales are there")
+        until(lambda: len(world.rows("Account")) >= len(self.people), "the customers are there")
 
     def codes(self):
         """The stores' codes by their names, as users are limited to them."""
