@@ -23,10 +23,10 @@ from tillbridge.engine import desk, guard, newcomers, replay, rulings, undo
 from tillbridge.engine import preview as previews
 from tillbridge.engine.connection import Connection
 from tillbridge.engine.fates import fate
-from tillbridge.engine.jobs import Job, JobFailed, Jobs
+from tillbridge.engine.jobs import Job, JobFailed, Jobs, check_done
 from tillbridge.engine.sync import force
 from tillbridge.model.clock import Clock
-from tillbridge.model.errors import Busy, Halted, LimitReached, SyncError, Transient
+from tillbridge.model.errors import Busy, Halted, SyncError, outcome_of
 from tillbridge.store.arrivals import Arrivals
 from tillbridge.store.hours import note_calls
 from tillbridge.store.journal import RESOLVED, STATES, Problem
@@ -524,7 +524,7 @@ class Actions:
                 yield parts, parts.connect(), counts
                 outcome = "done"
             except BaseException as error:
-                outcome = _outcome(error)
+                outcome = outcome_of(error)
                 raise
             finally:
                 spent = parts.till.calls, parts.crm.calls
@@ -535,30 +535,10 @@ class Actions:
                 note_calls(parts.state, *spent)
 
 
-def _outcome(error: BaseException) -> str:
-    match error:
-        case LimitReached():
-            return "limit"
-        case Transient():
-            return "remote_down"
-        case SyncError():
-            return "halted"
-    return "broken"
-
-
 def _answered(answer: Mapping[str, Any]) -> Sent:
     """Return what became of the records, or raise what the service met."""
-    why, seconds = str(answer.get("why")), answer.get("retry_after")
-    match answer["outcome"]:
-        case "done":
-            return Sent(run=answer["run"], records=[Fate(**each) for each in answer["records"]])
-        case "limit":
-            raise LimitReached(why, quota="", resume_after_seconds=seconds)
-        case "remote_down":
-            raise Transient(why, retry_after_seconds=seconds)
-        case "gave way":
-            raise Busy(why)
-    raise Halted(why)
+    check_done(answer)
+    return Sent(run=answer["run"], records=[Fate(**each) for each in answer["records"]])
 
 
 def _check_known(found: Mapping[int, Problem], ids: Sequence[int]) -> None:

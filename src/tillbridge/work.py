@@ -35,7 +35,7 @@ from tillbridge.engine.streams import CUSTOMERS, PRODUCTS, SALES, STOCK, VOIDS
 from tillbridge.engine.sweep import sweep
 from tillbridge.engine.sync import AGAIN, LISTENS, force, sync_slice
 from tillbridge.model.clock import Clock
-from tillbridge.model.errors import Busy, Fenced, GiveWay, LimitReached, SyncError, Transient
+from tillbridge.model.errors import Busy, Fenced, GiveWay, LimitReached, SyncError, Transient, outcome_of
 from tillbridge.spending import PATIENCE_SECONDS_OF_SLICE, SharedBooks
 from tillbridge.store.days import Days
 from tillbridge.store.hours import note_calls
@@ -541,13 +541,7 @@ def _outcome(error: BaseException) -> str:
             return "gave way"
         case Fenced():
             return "fenced"
-        case LimitReached():
-            return "limit"
-        case Transient():
-            return "remote_down"
-        case SyncError():
-            return "halted"
-    return "broken"
+    return outcome_of(error)
 
 
 def _retry_after(error: BaseException) -> float | None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from tillbridge.cli import words
 from tillbridge.cli.screen import Screen
 from tillbridge.model.clock import Clock, SystemClock
-from tillbridge.model.errors import ConfigurationInvalid, LimitReached, SyncError, Transient
+from tillbridge.model.errors import ConfigurationInvalid, SyncError, outcome_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -302,16 +302,7 @@ def _tell_people(parts: Parts) -> None:
 
 
 def _outcome(error: BaseException) -> str:
-    match error:
-        case LimitReached():
-            return "limit"
-        case Transient():
-            return "remote_down"
-        case SyncError():
-            return "halted"
-        case KeyboardInterrupt():
-            return "stopped"
-    return "broken"
+    return "stopped" if isinstance(error, KeyboardInterrupt) else outcome_of(error)
 
 
 def _keep_usage(parts: Parts) -> None:

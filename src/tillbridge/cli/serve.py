@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from tillbridge.cli import words
 from tillbridge.cli.desk import Desk
 from tillbridge.cli.status import moment
-from tillbridge.model.errors import Busy, ConfigurationInvalid, Halted, LimitReached, SyncError, Transient
+from tillbridge.model.errors import Busy, ConfigurationInvalid, Halted, SyncError
 
 if TYPE_CHECKING:
     from tillbridge.cli.console import Open
@@ -476,7 +476,7 @@ def forced_by_service(
 
     Raises what kept it from doing so.
     """
-    from tillbridge.engine.jobs import Job, JobFailed
+    from tillbridge.engine.jobs import Job, JobFailed, check_done
     from tillbridge.installation import installation_of, is_served, service_settings
     from tillbridge.store.service import FILE_NAME
 
@@ -497,22 +497,8 @@ def forced_by_service(
             except JobFailed as error:
                 raise Halted(f"The service could not do it ({error}); its log says why.") from error
             if answer is not None:
-                return _answered(answer)
+                check_done(answer)
+                return dict(answer)
             if time.monotonic() > until:
                 raise Busy("The service has not come to it yet; it stays queued. `tillbridge jobs` shows it.")
             time.sleep(0.1)
-
-
-def _answered(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what became of the records, or raise what the service met."""
-    why, seconds = str(answer.get("why")), answer.get("retry_after")
-    match answer["outcome"]:
-        case "done":
-            return dict(answer)
-        case "limit":
-            raise LimitReached(why, quota="", resume_after_seconds=seconds)
-        case "remote_down":
-            raise Transient(why, retry_after_seconds=seconds)
-        case "gave way":
-            raise Busy(why)
-    raise Halted(why)

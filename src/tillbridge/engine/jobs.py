@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
 import sqlalchemy as sa
 
+from tillbridge.model.errors import Busy, Halted, LimitReached, Transient
 from tillbridge.store.service import Service, job_id
 
 # A constant: DBOS's own, a hash of the sources, would strand queued jobs with every release. It is
@@ -336,3 +337,18 @@ def _seconds(milliseconds: int | None) -> float | None:
 def _quiet() -> None:
     """Let the engine log what goes wrong, and nothing else."""
     logging.getLogger("dbos").setLevel(logging.ERROR)
+
+
+def check_done(answer: Mapping[str, Any]) -> None:
+    """Raise what a worker met, as the answer of its job tells it; return when the job was done."""
+    why, seconds = str(answer.get("why")), answer.get("retry_after")
+    match answer["outcome"]:
+        case "done":
+            return
+        case "limit":
+            raise LimitReached(why, quota="", resume_after_seconds=seconds)
+        case "remote_down":
+            raise Transient(why, retry_after_seconds=seconds)
+        case "gave way":
+            raise Busy(why)
+    raise Halted(why)

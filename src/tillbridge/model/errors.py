@@ -85,3 +85,15 @@ class GiveWay(SyncError):
 
 class Fenced(SyncError):
     """Another worker has taken over what this one was at: it may write no more."""
+
+
+def outcome_of(error: BaseException) -> str:
+    """Return the word by which a run that this ended is noted."""
+    match error:
+        case LimitReached():
+            return "limit"
+        case Transient():
+            return "remote_down"
+        case SyncError():
+            return "halted"
+    return "broken"
