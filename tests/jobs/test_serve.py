@@ -151,7 +151,7 @@ def test_a_stream_and_a_connection_can_be_paused_and_resumed(served):
 
 
 def test_run_now_brings_a_stream_forward(served):
-    before = served.stream("stock")["last_ended_at"]
+    before, _ = until(lambda: served.stream("stock")["last_ended_at"], "its first run has ended")
 
     served.run("run-now", "stock")
 
