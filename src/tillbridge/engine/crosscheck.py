@@ -10,9 +10,9 @@ before it, so that what the poll tells is not taken for missed.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -27,9 +27,10 @@ from tillbridge.engine.repair import Outcome, nothing, repair
 from tillbridge.engine.rows import Row
 from tillbridge.engine.streams import SALES, SLICE_PAGES_MAX, parse, take
 from tillbridge.engine.sync import Slice, carry, read_sales_by_id, send_waiting
+from tillbridge.model.batches import batched
 from tillbridge.model.catalog import EmployeeFacts
 from tillbridge.model.customer import IdentityFacts
-from tillbridge.model.reading import Page, Query, SaleChild
+from tillbridge.model.reading import Query, SaleChild
 from tillbridge.model.records import Kind, Sale
 from tillbridge.model.sale import Ref
 from tillbridge.store.people import Verdict
@@ -46,8 +47,6 @@ CHILD_LATER = timedelta(seconds=2)
 _SAMPLE = 3
 
 _DELETED = "deleted in the till"
-
-T = TypeVar("T")
 
 
 class Check(NamedTuple):
@@ -194,24 +193,13 @@ def _completed_since(connection: Connection, days: int, stream: str) -> Outcome:
     since = connection.clock.now() - timedelta(days=days)
     query = Query(since=since, by="completed", resume=connection.state.cursor(stream))
     outcome = nothing()
-    for pages in _batched(connection.till.sales(query), SLICE_PAGES_MAX):
+    for pages in batched(connection.till.sales(query), SLICE_PAGES_MAX):
         again = Slice(
             sales={sale.id: sale for page in pages for sale in page.rows}, seen_at=pages[-1].server_time
         )
         outcome.add(repair(connection, again, FOUND_BY, ask_crm=False))
         _move(connection, stream, pages[-1].next)
     return outcome
-
-
-def _batched(pages: Iterator[Page[T]], size: int) -> Iterator[list[Page[T]]]:
-    batch: list[Page[T]] = []
-    for page in pages:
-        batch.append(page)
-        if len(batch) >= size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _move(connection: Connection, stream: str, position: str | None) -> None:
@@ -287,7 +275,7 @@ def _heirs(connection: Connection, held: Mapping[str, Sequence[str]]) -> dict[st
 def _move_history(connection: Connection, old: str, new: str) -> Outcome:
     """Re-read all sales of whoever has them now, and let the old id resolve to the new one."""
     outcome = nothing()
-    for pages in _batched(connection.till.sales(Query(customer=new)), SLICE_PAGES_MAX):
+    for pages in batched(connection.till.sales(Query(customer=new)), SLICE_PAGES_MAX):
         sales: dict[str, Sale] = {sale.id: sale for page in pages for sale in page.rows}
         again = Slice(sales=sales, seen_at=pages[-1].server_time)
         outcome.add(repair(connection, again, FOUND_BY, ask_crm=False))

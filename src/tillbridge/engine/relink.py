@@ -18,6 +18,7 @@ from functools import partial
 
 from tillbridge.engine.connection import Connection
 from tillbridge.model.answers import KeyedRow
+from tillbridge.model.batches import batched
 from tillbridge.store.state import Settled
 from tillbridge.sync.fieldmap import KEY_LETTERS
 
@@ -86,7 +87,7 @@ def _settle(
 ) -> int:
     """Write links down in batches; one that is known already keeps what is known of it."""
     count = 0
-    for batch in _batches(links):
+    for batch in batched(links, _AT_ONCE):
         known = connection.state.known(batch[0].kind, [link.till_id for link in batch])
         new = [s for s in batch if s.till_id not in known or known[s.till_id].crm_id != s.crm_id]
         with connection.state.begin() as c:
@@ -94,17 +95,6 @@ def _settle(
         count += len(batch)
         tick(len(batch))
     return count
-
-
-def _batches(links: Iterable[Settled]) -> Iterator[list[Settled]]:
-    batch: list[Settled] = []
-    for link in links:
-        batch.append(link)
-        if len(batch) >= _AT_ONCE:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _prefix(connection: Connection, kind: str) -> str:
@@ -181,7 +171,7 @@ def _people(connection: Connection) -> Counter[str]:
     )
     prefix = _prefix(connection, "customer")
     customers = identities = 0
-    for batch in _rows_at_once(rows):
+    for batch in batched(rows, _AT_ONCE):
         ours = [(row, row.key.removeprefix(prefix)) for row in batch if row.key.startswith(prefix)]
         links = [link for row, till_id in ours if (link := _customer(row, till_id, keys)) is not None]
         linked = {link.till_id for link in links}
@@ -194,17 +184,6 @@ def _people(connection: Connection) -> Counter[str]:
     if "account" in connection.maps:
         _accounts(connection)
     return Counter({"customers": customers, "identities": identities})
-
-
-def _rows_at_once(rows: Iterable[KeyedRow]) -> Iterator[list[KeyedRow]]:
-    batch: list[KeyedRow] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) >= _AT_ONCE:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _keys(connection: Connection) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -25,6 +25,7 @@ from tillbridge.engine.rows import Row, Standing
 from tillbridge.engine.sales import PARTS, Part, plan_sales
 from tillbridge.engine.writer import missing_of, problem_of, standing_for, stop_for
 from tillbridge.model.acks import Refused
+from tillbridge.model.batches import batched
 from tillbridge.model.errors import BadRequest, ConfigurationInvalid, Transient
 from tillbridge.model.writing import BulkAck, BulkJob, Value
 from tillbridge.store.spool import JobRow
@@ -241,7 +242,7 @@ class Wave:
         noted = self._connection.spool.job(self._number, part)
         nothing_came = noted is not None and noted.state == _UNSURE and not job.processed
         results = () if nothing_came else self._connection.crm.bulk_results(job, table.key_field)
-        for acks in _batches(results):
+        for acks in batched(results, _SETTLED_AT_ONCE):
             written: list[tuple[BulkAck, _Sent]] = []
             refused: list[tuple[BulkAck, _Sent]] = []
             for ack in acks:
@@ -391,14 +392,3 @@ def _columns(table: FieldMap, connection: Connection) -> list[str]:
     decided = connection.journal.decided().fields_of(table.name, table.object)
     names = [name for name in dict.fromkeys((*table.targets, *sorted(decided))) if name in held]
     return [table.key_field, *names] if table.key_field and table.key_field not in names else names
-
-
-def _batches(acks: Iterable[BulkAck]) -> Iterator[list[BulkAck]]:
-    batch: list[BulkAck] = []
-    for ack in acks:
-        batch.append(ack)
-        if len(batch) >= _SETTLED_AT_ONCE:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

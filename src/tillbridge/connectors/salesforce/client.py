@@ -28,6 +28,7 @@ from tillbridge.connectors.salesforce.protocol import Part, SessionExpired
 from tillbridge.connectors.salesforce.retry import Attempts, RetryPolicy
 from tillbridge.connectors.salesforce.soql import escaped
 from tillbridge.model.acks import Ack, Refused, Written
+from tillbridge.model.batches import batched
 from tillbridge.model.clock import Clock, SystemClock
 from tillbridge.model.errors import (
     BadRequest,
@@ -222,7 +223,7 @@ class SalesforceClient:
         while True:
             with closing(bulk.scratch_file()) as file:
                 locator = self._query_page(job.id, locator, file)
-                yield from _chunks(bulk.read_records(file))
+                yield from batched(bulk.read_records(file), CHUNK_ROWS)
             if locator is None:
                 return
 
@@ -737,14 +738,3 @@ def _unwritten(part: Part, error: SyncError) -> list[Ack]:
 def _rewound(file: IO[bytes]) -> IO[bytes]:
     file.seek(0)
     return file
-
-
-def _chunks(rows: Iterator[dict[str, str]]) -> Iterator[list[dict[str, str]]]:
-    chunk: list[dict[str, str]] = []
-    for row in rows:
-        chunk.append(row)
-        if len(chunk) == CHUNK_ROWS:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

@@ -20,7 +20,6 @@ from tillbridge.connectors.salesforce.soql import (
     as_decimal,
     as_str,
     as_text,
-    chunked,
     like_pattern,
     quoted_list,
     row_id,
@@ -36,6 +35,7 @@ from tillbridge.model.answers import (
     HeldAsk,
     KeyedRow,
 )
+from tillbridge.model.batches import batched
 from tillbridge.model.errors import BadRequest
 from tillbridge.model.writing import ObjectFacts
 
@@ -110,7 +110,7 @@ class Questions:
         wanted = [(skus, numbers), ([_ITEM_KEY], keys)]
         seen: set[str] = set()
         for fields, values in wanted:
-            for part in chunked(values, _NUMBERS_MAX):
+            for part in batched(values, _NUMBERS_MAX):
                 where = " OR ".join(f"{name} IN ({quoted_list(part)})" for name in fields)
                 for row in self._some(f"{select} WHERE {where}"):
                     if row_id(row) not in seen:
@@ -133,7 +133,7 @@ class Questions:
         if products is None:
             return {str(row["Product2Id"]): row_id(row) for row in self._all(select)}
         found: dict[str, str] = {}
-        for part in chunked(products, _IDS_MAX):
+        for part in batched(products, _IDS_MAX):
             rows = self._some(f"{select} AND Product2Id IN ({quoted_list(part)})")
             found.update((str(row["Product2Id"]), row_id(row)) for row in rows)
         return found
@@ -189,7 +189,7 @@ class Questions:
         Ids of other objects, and those that the org does not know (any more), are passed over.
         """
         found: list[CrmPersonRow] = []
-        for part in chunked(dict.fromkeys(ids), _PEOPLE_MAX):
+        for part in batched(dict.fromkeys(ids), _PEOPLE_MAX):
             of = {name: [one for one in part if one.startswith(_PREFIXES[name])] for name in objects}
             asked = [self._question(name, more, facts) for name, more in objects.items() if of[name]]
             if asked:
@@ -211,7 +211,7 @@ class Questions:
         """
         master = ", MasterRecordId" if name in PEOPLE else ""
         gone: dict[str, str | None] = {}
-        for part in chunked(ids, _IDS_MAX):
+        for part in batched(ids, _IDS_MAX):
             text = f"SELECT Id, IsDeleted{master} FROM {name} WHERE Id IN ({quoted_list(part)})"
             rows = [as_text(row) for page in self._client.query(text, deleted=True) for row in page]
             seen = {row_id(row): row for row in rows}
@@ -350,7 +350,7 @@ class Questions:
     ) -> Iterator[dict[str, str | None]]:
         """Read the rows whose `key_path` (a field, or a parent's) is one of these, deleted ones too."""
         names = ", ".join(dict.fromkeys(["Id", "IsDeleted", key_path, *fields]))
-        for part in chunked(keys, _IDS_MAX):
+        for part in batched(keys, _IDS_MAX):
             text = f"SELECT {names} FROM {name} WHERE {key_path} IN ({quoted_list(part)})"
             for page in self._client.query(text, deleted=True):
                 yield from map(as_text, page)
@@ -361,7 +361,7 @@ class Questions:
         """Return what the org holds of given rows, as text: by ask, by key."""
         found: list[dict[str, Mapping[str, str | None]]] = [{} for _ in asks]
         todo = [
-            (at, _held_text(ask, part)) for at, ask in enumerate(asks) for part in chunked(ask.keys, _IDS_MAX)
+            (at, _held_text(ask, part)) for at, ask in enumerate(asks) for part in batched(ask.keys, _IDS_MAX)
         ]
         for start in range(0, len(todo), _TOGETHER):
             together = todo[start : start + _TOGETHER]
@@ -374,7 +374,7 @@ class Questions:
     def sales_of(self, customers: Collection[str]) -> dict[str, list[str]]:
         """Return the keys of the sales that carry these customer keys, newest first."""
         found: dict[str, list[str]] = {}
-        for part in chunked(customers, _IDS_MAX):
+        for part in batched(customers, _IDS_MAX):
             text = (
                 "SELECT Transaction_Key__c, Customer_Key__c FROM Sales_Transaction__c "
                 f"WHERE Customer_Key__c IN ({quoted_list(part)}) ORDER BY Completed_At__c DESC"

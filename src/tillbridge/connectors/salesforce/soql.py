@@ -5,7 +5,7 @@ Every literal that goes into a query goes through here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -57,10 +57,3 @@ def quoted_list(values: Collection[str]) -> str:
 def like_pattern(text: str) -> str:
     """Escape a text for a LIKE literal."""
     return escaped(text).replace("%", "\\%").replace("_", "\\_")
-
-
-def chunked(values: Collection[str], size: int) -> Iterator[list[str]]:
-    """Yield lists of at most `size` values."""
-    items = list(values)
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
