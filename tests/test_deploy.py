@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 import typer
 import yaml
 
@@ -30,8 +31,10 @@ def compose():
     return yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 
 
-def kubernetes():
-    return {each["kind"]: each for each in yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text())}
+def kubernetes(kind):
+    """Return what the example holds of a kind, by name."""
+    found = yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text())
+    return {each["metadata"]["name"]: each for each in found if each["kind"] == kind}
 
 
 def unit():
@@ -68,21 +71,59 @@ def test_the_unit_starts_a_command_that_exists_and_gives_it_time_to_end():
     assert ("SIGTERM", "always") == (service["KillSignal"], service["Restart"])
 
 
-def test_kubernetes_starts_workers_that_can_be_watched_and_have_time_to_end():
-    pod = kubernetes()["Deployment"]["spec"]["template"]["spec"]
+def test_compose_lets_the_console_be_reached_from_this_machine_and_no_other():
+    service = compose()["services"]["serve"]
+
+    assert [f"127.0.0.1:{Service().port}:{Service().port}"] == service["ports"]
+    assert [name for volume in service["volumes"] for name in volume.split(":")[:1]] == ["installation"]
+
+
+def test_a_password_may_hold_any_sign_since_it_stands_in_no_address():
+    environment = compose()["services"]["worker"]["environment"]
+    secret = kubernetes("Secret")["tillbridge"]["stringData"]
+
+    for held in (environment, secret):
+        assert None is sa.make_url(held["TILLBRIDGE_DATABASE_URL"]).password
+        assert "PGPASSWORD" in held
+
+
+@pytest.mark.parametrize(
+    ("part", "ready"),
+    [
+        pytest.param("serve", "/healthz", id="the console stays reachable while no worker lives"),
+        pytest.param("worker", "/readyz", id="a worker that is not ready is no worker"),
+    ],
+)
+def test_kubernetes_starts_what_can_be_watched_and_has_time_to_end(part, ready):
+    deployment = kubernetes("Deployment")[f"tillbridge-{part}"]["spec"]
+    pod = deployment["template"]["spec"]
     container = pod["containers"][0]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
 
     assert is_a_command(container["args"])
     assert pod["terminationGracePeriodSeconds"] > ENDS_WITHIN_SECONDS
     assert {"watched": Service().port} == ports
-    assert {"/readyz": "watched", "/healthz": "watched"} == {
+    assert {ready: "watched", "/healthz": "watched"} == {
         container[probe]["httpGet"]["path"]: container[probe]["httpGet"]["port"]
         for probe in ("readinessProbe", "livenessProbe")
     }
-    assert kubernetes()["Deployment"]["spec"]["selector"]["matchLabels"].items() <= (
-        kubernetes()["Deployment"]["spec"]["template"]["metadata"]["labels"].items()
+    assert (
+        deployment["selector"]["matchLabels"].items() <= deployment["template"]["metadata"]["labels"].items()
     )
+
+
+def test_kubernetes_leads_to_the_console_and_gives_all_parts_one_folder():
+    service = kubernetes("Service")["tillbridge"]["spec"]
+    serve = kubernetes("Deployment")["tillbridge-serve"]["spec"]["template"]
+    folders = {
+        volume["persistentVolumeClaim"]["claimName"]
+        for each in kubernetes("Deployment").values()
+        for volume in each["spec"]["template"]["spec"]["volumes"]
+        if "persistentVolumeClaim" in volume
+    }
+
+    assert service["selector"].items() <= serve["metadata"]["labels"].items()
+    assert folders == kubernetes("PersistentVolumeClaim").keys()
 
 
 def test_the_image_starts_what_is_installed():

@@ -96,6 +96,22 @@ def logger() -> Any:
     return structlog.get_logger(_NAME)
 
 
+def adopt(name: str) -> None:
+    """Take over what a library would print: one redacted line for each, and no trace."""
+    adopted = logging.getLogger(name)
+    adopted.handlers = [_Adopted()]
+    adopted.propagate = False
+
+
+class _Adopted(logging.Handler):
+    """Writes a library's records as facts of ours. Of an error its kind: what it says may hold anything."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said, _, _ = record.getMessage().partition("\n")
+        failed = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
+        logger().error("library in trouble", library=record.name, said=said, error=failed)
+
+
 def redact(_logger: Any, _method: str, facts: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Blot out what must not be written."""
     return {name: _clean(name, value) for name, value in facts.items()}

@@ -5,9 +5,11 @@ import json
 import sys
 
 import pytest
+import sqlalchemy as sa
 from installed import Installation
 
 from tillbridge.secrets import SealedSecrets, open_vault
+from tillbridge.store.service import Ended, open_service, service_url
 from tillbridge.wiring import alone
 
 
@@ -170,6 +172,41 @@ def test_one_that_cannot_be_read_does_not_hide_the_others(shops):
     assert (1, {"north": True, "south": False}) == (ran.status, errors)
 
 
+def test_one_whose_configuration_cannot_be_read_says_so(shops):
+    file = shops.folder / "connections" / "north" / "tillbridge.toml"
+    file.write_text(file.read_text() + "\noops = = 1\n")
+
+    ran = shops.cli("connection", "list", "--json")
+
+    found = {c["connection"]: c["error"] for c in ran.document["connections"]}
+    assert (1, True, None) == (ran.status, "is not valid TOML" in found["north"], found["south"])
+
+
+def test_one_that_never_got_in_was_never_synced(shops):
+    file = shops.folder / "connections" / "north" / "tillbridge.toml"
+    file.write_text(file.read_text().replace("demo-refresh", "another-token"))
+    shops.cli("sync", "--connection", "north")
+
+    found = {c["connection"]: c for c in shops.cli("connection", "list", "--json").document["connections"]}
+
+    assert (None, "new") == (found["north"]["last_sync"], found["north"]["state"])
+
+
+def test_what_the_service_fails_at_is_shown(shops):
+    shops.cli("pause", "sales", "--connection", "north")  # The service's tables are there.
+    service = open_service(service_url(shops.folder, None))
+    service.plan_streams("north", {("poll", "sales"): 60.0}, 0.0)
+    with service.begin() as c:
+        (sales,) = service.claim_due(c, 1.0, 9)
+    why = "Salesforce refused the login: invalid client credentials."
+    service.ended(sales, Ended(outcome="halted", next_in=60.0, why=why, failed=True), 2.0)
+    service.close()
+
+    ran = shops.cli("connection", "list")
+
+    assert (1, True) == (ran.status, "Salesforce refused the login" in ran.said)
+
+
 def test_a_paused_one_is_shown_as_paused(shops):
     shops.cli("pause", "--connection", "south", "--why", "stocktaking")
     found = {c["connection"]: c for c in shops.cli("connection", "list", "--json").document["connections"]}
@@ -262,6 +299,24 @@ def test_the_folders_own_connection_goes_and_its_service_stays(world):
     assert "[service]\nport = 9000\n" == config.read_text("utf-8")
     left = {path.name for path in world.home.iterdir()}
     assert set() == left & {"key", "tillbridge.sqlite", "tillbridge.log", "secrets.json"}
+
+
+def test_a_removed_connection_in_postgresql_leaves_no_schema(found, new_database):
+    world = found(database=new_database)
+    world.cli("backfill")
+    before = schemas(new_database)
+    ran = world.cli("connection", "remove", "default", "--yes")
+    assert 0 == ran.status, ran.said
+    assert ({"c_default"}, 0) == (before - schemas(new_database), len(schemas(new_database) - before))
+    assert not (world.home / "key").exists()
+
+
+def schemas(url):
+    engine = sa.create_engine(sa.make_url(url).set(drivername="postgresql+psycopg"))
+    with engine.connect() as c:
+        found = set(c.execute(sa.text("SELECT nspname FROM pg_namespace")).scalars())
+    engine.dispose()
+    return {name for name in found if not name.startswith("pg_")}
 
 
 # --- nothing of one is visible to another ---------------------------------------------------------

@@ -1,6 +1,7 @@
 """The log carries ids and counts; whatever names somebody is blotted out."""
 
 import json
+import logging
 import stat
 
 import pytest
@@ -64,3 +65,17 @@ def test_the_log_may_go_to_stderr(world, capfd):
     world.cli("sync", env={"TILLBRIDGE_LOG": "stderr"})
     assert "run ended" in capfd.readouterr().err
     assert not (world.home / "tillbridge.log").exists()
+
+
+def test_what_a_library_would_print_is_one_line_without_its_trace(world, capfd):
+    logs.configure(world.home, {})
+    logs.adopt("some-library")
+    try:
+        int("mirte@mail.example")
+    except ValueError:
+        logging.getLogger("some-library").exception("lost mirte@mail.example\nand more")
+
+    *_, line = (json.loads(each) for each in (world.home / logs.FILE_NAME).read_text("utf-8").splitlines())
+    told = (line["library"], line["said"], line["error"])
+    assert ("some-library", "lost …", "ValueError") == told
+    assert ("", "") == tuple(capfd.readouterr())

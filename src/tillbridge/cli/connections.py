@@ -173,6 +173,10 @@ def _next_steps(home: Path, name: str, missing: list[str]) -> list[str]:
     return ["", "Next:", *(f"  {number}. {step}" for number, step in enumerate(steps, 1))]
 
 
+# Where the latest so many runs failed, the connection shows as never synced.
+_LOOKED_BACK = 50
+
+
 # --- list ----------------------------------------------------------------------------------------
 
 
@@ -180,9 +184,9 @@ def show_all(desk: Desk, folder: Path, *, as_json: bool) -> int:
     """Show every connection, and how each is; one that cannot be read is no reason to hide the others."""
     from tillbridge import installation
 
-    stopped = _stopped(desk, folder)
+    stopped, troubles = _served(desk, folder)
     found = [
-        _standing(desk, name, home, stopped.get(name))
+        _standing(desk, name, home, stopped.get(name), troubles.get(name))
         for name, home in installation.connections(folder).items()
     ]
     if as_json:
@@ -192,14 +196,18 @@ def show_all(desk: Desk, folder: Path, *, as_json: bool) -> int:
     return words.NEEDS_PERSON if any(each["needs_person"] or each["error"] for each in found) else words.DONE
 
 
-def _stopped(desk: Desk, folder: Path) -> Mapping[str, tuple[str, float]]:
-    """Return which connections are paused; nobody who only looks makes the service's tables."""
+def _served(desk: Desk, folder: Path) -> tuple[Mapping[str, tuple[str, float]], Mapping[str, str]]:
+    """Return which connections are paused, and what the service fails at in others.
+
+    Nobody who only looks makes the service's tables.
+    """
     if not _is_served_ever(desk, folder):
-        return {}
+        return {}, {}
     from tillbridge.cli.serve import open_shared
 
     with open_shared(folder, desk.env) as (service, _, _):
-        return service.stopped()
+        failing = (each for each in service.streams() if each.fails and each.why)
+        return service.stopped(), {each.connection: each.why or "" for each in failing}
 
 
 def _is_served_ever(desk: Desk, folder: Path) -> bool:
@@ -209,7 +217,10 @@ def _is_served_ever(desk: Desk, folder: Path) -> bool:
     return (folder / FILE_NAME).exists() or service_settings(folder, desk.env).database_url is not None
 
 
-def _standing(desk: Desk, name: str, home: Path, paused: tuple[str, float] | None) -> dict[str, Any]:
+def _standing(
+    desk: Desk, name: str, home: Path, paused: tuple[str, float] | None, trouble: str | None
+) -> dict[str, Any]:
+    from tillbridge import config
     from tillbridge.cli.status import moment
 
     standing: dict[str, Any] = {
@@ -223,9 +234,10 @@ def _standing(desk: Desk, name: str, home: Path, paused: tuple[str, float] | Non
         "problems": 0,
         "plans": 0,
         "needs_person": False,
-        "error": None,
+        "error": trouble,
     }
     try:
+        config.load(home, desk.env)
         with open_ledger(desk, home) as ledger:
             synced = _last_sync(desk, home, ledger)
             standing["lightspeed_account"] = ledger.state.fact("till_account")
@@ -242,12 +254,13 @@ def _standing(desk: Desk, name: str, home: Path, paused: tuple[str, float] | Non
 
 
 def _last_sync(desk: Desk, home: Path, ledger: Ledger) -> float | None:
-    """Return when a stream was last read, or a run last ended: a quiet poll leaves no run behind."""
+    """Return when a stream was last read, or a run ended well: a quiet poll leaves no run behind."""
     from tillbridge.store.notices import Notices
     from tillbridge.wiring import vault_for
 
     pulses = Notices(ledger.state, vault_for(home, ledger.state, desk.env)).pulses()
-    ended = [run.ended_at for run in ledger.journal.last_runs(1) if run.ended_at is not None]
+    runs = ledger.journal.last_runs(_LOOKED_BACK)
+    ended = [run.ended_at for run in runs if run.ended_at is not None and run.outcome == "done"]
     return max([*(pulse.polled_at for pulse in pulses), *ended], default=None)
 
 
@@ -503,13 +516,12 @@ def _service_lines(config: Path) -> list[str]:
 
 def _forget(desk: Desk, folder: Path, name: str) -> None:
     """Take a connection out of what the installation's workers share."""
-    from tillbridge import installation
     from tillbridge.cli.serve import open_shared
 
     if not _is_served_ever(desk, folder):
         return
     with open_shared(folder, desk.env) as (service, _, _):
-        service.forget_streams(list(installation.connections(folder)))
+        service.forget_streams(name)
         service.go_on(name)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tillbridge.cli.root import HomeOption, JsonOption, app, at_home, at_installation
+from tillbridge.cli.root import HomeOption, JsonOption, app, at_home, at_installation, at_served
 
 PortOption = Annotated[
     int | None,
@@ -38,12 +38,12 @@ def serve(
 ) -> None:
     """Sync unattended: polls, checks, sweeps and proofs, each with its own interval, until told to end.
 
-    On one machine this is all there is to start. SIGTERM or Ctrl-C ends it within ten seconds; nothing
-    is lost.
+    On one machine this is all there is to start: in an empty folder the console begins with setting up.
+    SIGTERM or Ctrl-C ends it within ten seconds; nothing is lost.
     """
     from tillbridge.cli.serve import run_serve
 
-    desk, found = at_installation(context, home)
+    desk, found = at_served(context, home)
     raise typer.Exit(run_serve(desk, found, works=not no_worker, port=port))
 
 
@@ -90,8 +90,13 @@ def run_at_once(context: typer.Context, stream: StreamArgument = None, home: Hom
 
 @app.command(short_help="Show what the service does now and next.")
 def jobs(context: typer.Context, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Show every stream: what runs now, what waits, what is due next, and why anything stands still."""
-    from tillbridge.cli.serve import show_jobs
+    """Show every stream: what runs now, what waits, what is due next, and why anything stands still.
 
-    desk, found = at_home(context, home, as_json=as_json)
-    raise typer.Exit(show_jobs(desk, found, as_json=as_json))
+    In a folder of several connections: of all, or of the one that --connection names.
+    """
+    from tillbridge.cli.serve import show_jobs
+    from tillbridge.installation import installation_of
+
+    desk, found = at_installation(context, home, as_json=as_json)
+    connection = installation_of(desk.find_home(home))[1] if desk.names_connection else None
+    raise typer.Exit(show_jobs(desk, found, connection, as_json=as_json))
