@@ -8,8 +8,8 @@ import pytest
 
 from tillbridge.config import FILE_NAME, TEMPLATE, functions, load
 from tillbridge.model.errors import ConfigurationInvalid
-from tillbridge.sync.budget import Caps
 from tillbridge.sync.forecast import Plan
+from tillbridge.sync.quota import Caps
 from tillbridge.sync.schedule import Wishes, parse_hours
 from tillbridge.wiring import plan_of
 

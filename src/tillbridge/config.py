@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import ipaddress
 import os
 import re
 import tomllib
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -353,9 +354,76 @@ class Service(_Table):
     # Where the console, /healthz, /readyz and /metrics answer; for other machines: "0.0.0.0".
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8642
+    # Lets the console's set-up lead to simulators on this machine, for a rehearsal. Otherwise it talks to
+    # Lightspeed's and Salesforce's own hosts only.
+    simulators: bool = False
     # The console's own address as people type it, e.g. https://tillbridge.example.com behind a proxy that
     # speaks TLS. Needed where it is reached by a name other than localhost.
     url: str = ""
+
+
+def _network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        raise ValueError('must be an address or a network such as "10.0.0.0/8"') from None
+    return text
+
+
+def _domain(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", text.lower()):
+        raise ValueError("must be a domain such as example.com")
+    return text.lower()
+
+
+def _issuer(text: str) -> str:
+    """Accept what an identity provider calls itself: https, or http on this very machine; a path is fine."""
+    parts = urlsplit(text)
+    if parts.scheme not in {"https", "http"} or not parts.hostname or parts.username:
+        raise ValueError("must be an address such as https://login.example.com")
+    if parts.query or parts.fragment:
+        raise ValueError("must be an address without a query, such as https://login.example.com")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError("plain http is accepted for this machine only (127.0.0.1, localhost); use https")
+    return text
+
+
+class Oidc(_Table):
+    """Sign-in to the console by an identity provider (OpenID Connect). Passwords work beside it."""
+
+    issuer: Annotated[str, AfterValidator(_issuer)]  # what the provider calls itself, to the letter
+    client_id: (
+        Id  # of the client that you registered there; its redirect address: <service.url>/login/oidc/back
+    )
+    client_secret: SecretStr | None = None  # of the same client; a public client has none
+    name: str = "your company account"  # what the button says: Sign in with ...
+    scopes: tuple[str, ...] = ("openid", "profile", "email")  # what we ask for
+    claim: str = "groups"  # the claim that names somebody's groups or roles
+    # Which of them make what: {"till-admins" = "admin", "shop-floor" = "viewer"}. The widest one counts.
+    roles: dict[str, Literal["viewer", "operator", "admin"]] = {}
+    # Who is in none of them: a role, or empty to refuse them.
+    default_role: Literal["viewer", "operator", "admin"] | None = None
+    email_domains: tuple[Annotated[str, AfterValidator(_domain)], ...] = ()  # empty: any
+
+    @model_validator(mode="after")
+    def _lets_somebody_in(self) -> Oidc:
+        if not self.roles and self.default_role is None:
+            raise ValueError("roles or default_role must say who may come in")
+        if "openid" not in self.scopes:
+            raise ValueError('scopes must hold "openid"')
+        return self
+
+
+class Console(_Table):
+    """Who may look in. What is changed here counts at once, without a restart."""
+
+    oidc: Oidc | None = None  # sign-in by an identity provider; empty: by passwords alone
+    # Who may read /metrics without a token: addresses and networks. To anybody else a token with the scope
+    # metrics opens it.
+    metrics_from: tuple[Annotated[str, AfterValidator(_network)], ...] = ("127.0.0.0/8", "::1/128")
+    # Whether administrators may set addresses of this machine and its own network in the console, such as a
+    # mail server at 10.0.0.5. They are always accepted in this file.
+    own_network: bool = False
 
 
 class Freshness(_Table):
@@ -426,6 +494,7 @@ class Config(_Table):
     keep: Keep = Keep()
     privacy: Privacy = Privacy()
     service: Service = Service()
+    console: Console = Console()
     alerts: Alerts = Alerts()
     # Lines laid over the shipped field map, as [map.sale] and so on.
     map: dict[str, dict[str, str | bool]] = {}
@@ -438,15 +507,22 @@ def load(home: Path, env: Mapping[str, str] = os.environ) -> Config:
     """Read and check a home directory's configuration. Raises ConfigurationInvalid with every mistake."""
     path = home / FILE_NAME
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigurationInvalid(
             [(str(path), "there is no such file; `tillbridge init` writes one")]
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationInvalid([(str(path), f"cannot be read: {error}")]) from error
+    return parse(text, home, env)
+
+
+def parse(text: str, home: Path, env: Mapping[str, str] = os.environ) -> Config:
+    """Check a text that is, or is to be, a home's configuration. Raises ConfigurationInvalid."""
+    try:
+        raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationInvalid([(str(path), f"is not valid TOML: {error}")]) from error
+        raise ConfigurationInvalid([(str(home / FILE_NAME), f"is not valid TOML: {error}")]) from error
     mistakes: list[tuple[str, str]] = []
     filled = _fill(raw, _Sources(env, SecretLookup(home, env)), "", mistakes)
     if mistakes:
@@ -480,24 +556,36 @@ def files_of(home: Path) -> dict[str, Path]:
 
 
 def load_service(folder: Path, env: Mapping[str, str] = os.environ) -> Service:
-    """Read [service] alone: an installation of several connections may set nothing else in its folder."""
+    """Read [service] alone: an installation of several connections may set little else in its folder."""
+    return _load_table(folder, "service", Service, env)
+
+
+def load_console(folder: Path, env: Mapping[str, str] = os.environ) -> Console:
+    """Read [console] alone. Raises ConfigurationInvalid."""
+    return _load_table(folder, "console", Console, env)
+
+
+T = TypeVar("T", bound=_Table)
+
+
+def _load_table(folder: Path, name: str, table: type[T], env: Mapping[str, str]) -> T:
     path = folder / FILE_NAME
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8")).get("service", {})
+        raw = tomllib.loads(path.read_text(encoding="utf-8")).get(name, {})
     except FileNotFoundError:
-        return Service()
+        return table()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationInvalid([(str(path), f"cannot be read: {error}")]) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationInvalid([(str(path), f"is not valid TOML: {error}")]) from error
     mistakes: list[tuple[str, str]] = []
-    filled = _fill(raw, _Sources(env, SecretLookup(folder, env)), "service", mistakes)
+    filled = _fill(raw, _Sources(env, SecretLookup(folder, env)), name, mistakes)
     if mistakes:
         raise ConfigurationInvalid(mistakes)
     try:
-        return Service.model_validate(filled)
+        return table.model_validate(filled)
     except ValidationError as error:
-        found = [_mistake({**e, "loc": ("service", *e["loc"])}) for e in error.errors(include_url=False)]
+        found = [_mistake({**e, "loc": (name, *e["loc"])}) for e in error.errors(include_url=False)]
         raise ConfigurationInvalid(found) from None
 
 

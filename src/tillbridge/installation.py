@@ -2,7 +2,7 @@
 
 A plain home (it holds tillbridge.toml) is an installation with one connection,
 "default". More of them are homes of their own in `connections/<name>/`. The
-folder's tillbridge.toml may hold nothing but [service].
+folder's tillbridge.toml may hold nothing but [service] and [console].
 """
 
 from __future__ import annotations
@@ -23,8 +23,12 @@ from tillbridge.model.errors import Busy, ConfigurationInvalid
 DEFAULT = "default"
 CONNECTIONS = "connections"
 DATABASE_URL = "TILLBRIDGE_DATABASE_URL"
+HOST = "TILLBRIDGE_HOST"  # for containers, which are reached from outside only
 
 _LOCK = "service.lock"
+
+# What a service leaves in a folder where no connection is set up yet.
+_BEGUN = (_LOCK, "service.sqlite", "setup.json")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
@@ -46,6 +50,13 @@ def connections(folder: Path) -> dict[str, Path]:
     return found
 
 
+def is_empty(folder: Path) -> bool:
+    """Say whether an installation may begin here: nothing is there yet but what a set-up has begun."""
+    if not folder.exists():
+        return True
+    return folder.is_dir() and (any((folder / name).exists() for name in _BEGUN) or not any(folder.iterdir()))
+
+
 def installation_of(home: Path) -> tuple[Path, str]:
     """Return the installation that a home belongs to, and the connection's name in it."""
     if home.parent.name == CONNECTIONS and _NAME.fullmatch(home.name):
@@ -56,9 +67,12 @@ def installation_of(home: Path) -> tuple[Path, str]:
 def service_settings(folder: Path, env: Mapping[str, str] = os.environ) -> Service:
     """Return what an installation's service is set to. Raises ConfigurationInvalid."""
     settings = configuration.load_service(folder, env)
+    given: dict[str, object] = {}
     if settings.database_url is None and env.get(DATABASE_URL):
-        return settings.model_copy(update={"database_url": SecretStr(env[DATABASE_URL])})
-    return settings
+        given["database_url"] = SecretStr(env[DATABASE_URL])
+    if "host" not in settings.model_fields_set and env.get(HOST):
+        given["host"] = env[HOST]
+    return settings.model_copy(update=given)
 
 
 def _has(folder: Path, table: str) -> bool:

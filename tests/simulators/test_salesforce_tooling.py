@@ -88,6 +88,15 @@ def test_a_custom_object_is_named_by_an_id_that_its_definition_tells():
     assert ("Account", "01I", 15) == (ids["Account"], ids["Sale__c"][:3], len(ids["Sale__c"]))
 
 
+def test_a_flow_with_a_draft_above_the_version_that_runs_is_not_active_and_has_an_active_version():
+    entries = [{"kind": "flow", "name": name, "object": "Account"} for name in ("Runs", "Rests", "Edited")]
+    entries[1]["active"], entries[2]["draft"] = False, True
+    text = "SELECT ApiName, IsActive, ActiveVersionId FROM FlowDefinitionView"
+    _, answer = listed(Shop(automations=entries), text)
+    shown = {r["ApiName"]: (r["IsActive"], bool(r["ActiveVersionId"])) for r in answer["records"]}
+    assert {"Runs": (True, True), "Rests": (False, False), "Edited": (False, True)} == shown
+
+
 @pytest.mark.parametrize(
     ("text", "tooling"), [(FLOWS, False), (TRIGGERS, True), (RULES, True)], ids=["flows", "triggers", "rules"]
 )

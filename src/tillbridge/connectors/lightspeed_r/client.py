@@ -36,6 +36,7 @@ from tillbridge.model.customer import anonymised
 from tillbridge.model.errors import (
     BadRequest,
     CredentialsRefused,
+    GiveWay,
     LimitReached,
     NotFound,
     SyncError,
@@ -314,7 +315,10 @@ class LightspeedR:
             try:
                 return work()
             except _Unsettled as error:
-                self._clock.sleep(max(error.retry_after_seconds or 0.0, self._back_off_seconds(attempt)))
+                try:
+                    self._clock.sleep(max(error.retry_after_seconds or 0.0, self._back_off_seconds(attempt)))
+                except GiveWay:
+                    raise error from None  # Others have the turn; what this met is no less true for it.
         return work()
 
     def anonymise_customer(self, customer_id: str) -> None:
@@ -477,7 +481,11 @@ class LightspeedR:
                     pause = max(wish or 0.0, self._back_off_seconds(failures))
                     if self._clock.monotonic() + pause - begun > RETRY_SECONDS_MAX:
                         raise Transient(sentence, retry_after_seconds=wish, outcome_unknown=unknown)
-                    self._clock.sleep(pause)
+                    try:
+                        self._clock.sleep(pause)
+                    except GiveWay:
+                        # Others have the turn; what this met is no less true for it.
+                        raise Transient(sentence, retry_after_seconds=wish, outcome_unknown=unknown) from None
                     if heavy and failures >= 2:
                         request = protocol.halved(request)
 

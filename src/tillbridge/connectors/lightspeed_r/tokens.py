@@ -24,7 +24,7 @@ import msgspec
 
 from tillbridge.connectors.lightspeed_r.protocol import GrantDenied, Granted, TooFast, TryAgain
 from tillbridge.model.clock import Clock
-from tillbridge.model.errors import CredentialsRefused, LimitReached, Transient
+from tillbridge.model.errors import CredentialsRefused, GiveWay, LimitReached, Transient
 
 # Not to be caught by the seconds between looking and arriving; a dead token costs only one more request.
 EXPIRY_MARGIN_SECONDS = 5.0
@@ -188,7 +188,10 @@ class TokenKeeper:
         failure = Transient("Lightspeed's token server did not answer")
         for attempt in range(REFRESH_ATTEMPTS):
             if attempt:
-                self._clock.sleep(REFRESH_PAUSE_SECONDS + self._rng.uniform(0, 2))
+                try:
+                    self._clock.sleep(REFRESH_PAUSE_SECONDS + self._rng.uniform(0, 2))
+                except GiveWay:
+                    break  # Others have the turn; what this met is no less true for it.
             try:
                 outcome = self._exchange(refresh_token)
             except Transient as error:

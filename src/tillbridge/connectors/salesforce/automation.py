@@ -4,6 +4,8 @@ Flows and duplicate rules are listed by the ordinary query, triggers and
 validation rules by the tooling one. Some name an object by its name, some by an
 id of set-up; both are understood. Whoever may not view set-up is told that no
 such thing exists: then nothing is known, which is not the same as nothing.
+A flow's IsActive speaks of its newest version only: one with a draft on top runs
+all the same (fact sheet Salesforce 8.4).
 https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/sforce_api_objects_flowdefinitionview.htm
 https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/sforce_api_objects_duplicaterule.htm
 https://developer.salesforce.com/docs/atlas.en-us.api_tooling.meta/api_tooling/tooling_api_objects_apextrigger.htm
@@ -32,7 +34,10 @@ ENTITIES = "SELECT QualifiedApiName, DurableId FROM EntityDefinition WHERE Quali
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Where one kind is listed, and which columns tell its name, its object, and when it runs."""
+    """Where one kind is listed, and which columns tell its name, its object, and when it runs.
+
+    `alive`: it runs if any of these columns says so; none: the query asks for nothing else.
+    """
 
     kind: AutomationKind
     text: str
@@ -40,17 +45,19 @@ class Listing:
     name: str
     object: str
     when: str | None = None
+    alive: tuple[str, ...] = ()
 
 
 LISTINGS = (
     Listing(
         "flow",
-        "SELECT ApiName, TriggerObjectOrEventId, TriggerType FROM FlowDefinitionView "
-        "WHERE IsActive = true AND TriggerType IN ('RecordBeforeSave', 'RecordAfterSave')",
+        "SELECT ApiName, TriggerObjectOrEventId, TriggerType, ActiveVersionId, IsActive "
+        "FROM FlowDefinitionView WHERE TriggerType IN ('RecordBeforeSave', 'RecordAfterSave')",
         tooling=False,
         name="ApiName",
         object="TriggerObjectOrEventId",
         when="TriggerType",
+        alive=("ActiveVersionId", "IsActive"),
     ),
     Listing(
         "trigger",
@@ -99,6 +106,8 @@ def of_objects(
     """Return what a listing shows that runs on these objects."""
     found = []
     for row in rows:
+        if listing.alive and not any(row.get(column) for column in listing.alive):
+            continue
         named = _value(row, listing.object)
         if (object_name := names.get(_short(named))) is not None:
             when = _value(row, listing.when) if listing.when else ""

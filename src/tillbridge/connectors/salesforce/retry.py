@@ -13,7 +13,7 @@ from random import Random
 from typing import TypeVar
 
 from tillbridge.model.clock import Clock
-from tillbridge.model.errors import SyncError, Transient
+from tillbridge.model.errors import GiveWay, SyncError, Transient
 
 Answer = TypeVar("Answer")
 
@@ -63,11 +63,14 @@ class Attempts:
             attempt += 1
 
     def wait_after(self, error: SyncError, *, attempt: int, replayable: bool) -> bool:
-        """Wait as long as this error asks for; False, without waiting, when it is time to give up."""
+        """Wait as long as this error asks for; False when it is time to give up, or others have the turn."""
         seconds = wait_before_retry(
             error, attempt=attempt, replayable=replayable, policy=self.policy, rng=self.rng
         )
         if seconds is None:
             return False
-        self.clock.sleep(seconds)
+        try:
+            self.clock.sleep(seconds)
+        except GiveWay:
+            return False  # What was met is no less true for it: the caller raises that.
         return True

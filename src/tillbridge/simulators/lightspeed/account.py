@@ -14,14 +14,17 @@ CURRENCY = {"code": "USD", "symbol": "$"}
 
 
 def accounts(world: World) -> dict[str, Any]:
-    """List the one account of the token."""
-    href = f"/API/Account/{world.account_id}"
-    account = {
-        "accountID": str(world.account_id),
-        "name": ACCOUNT_NAME,
-        "link": {"@attributes": {"href": href}},
-    }
-    return {"@attributes": {"count": "1"}, "Account": account}
+    """List the accounts of the token: one, unless a switch says otherwise."""
+    count = world.switches.accounts_listed
+    rows = [
+        {
+            "accountID": str(world.account_id + number),
+            "name": f"{ACCOUNT_NAME} {number + 1}" if number else ACCOUNT_NAME,
+            "link": {"@attributes": {"href": f"/API/Account/{world.account_id + number}"}},
+        }
+        for number in range(count)
+    ]
+    return {"@attributes": {"count": str(count)}, "Account": rows[0] if count == 1 else rows}
 
 
 def account(world: World) -> dict[str, Any]:

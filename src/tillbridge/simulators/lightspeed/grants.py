@@ -281,12 +281,13 @@ class Grants:
 
     def _claims(self, grant: Grant) -> dict[str, Any]:
         now = float(self.clock.now())
+        named = {"acct": str(self.account_id)} if self.switches.token_names_account else {}
         return {
             "jti": secrets.token_hex(40),
             "iss": ISSUER,
             "aud": self.client_id,
             "sub": str(self.user_id),
-            "acct": str(self.account_id),
+            **named,
             "scope": " ".join(sorted(grant.scopes)),
             "iat": now,
             "nbf": now,

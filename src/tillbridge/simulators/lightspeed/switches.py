@@ -45,6 +45,9 @@ class Switches:
     employee_rights: str = "employee:all"
     employee_locked: bool = False
     redirect_uri: str = "https://retailer.example/callback"
+    # A1: a token is good for one account and names it; older ones may be good for several, and name none.
+    accounts_listed: int = 1
+    token_names_account: bool = True
     # A3.
     bucket: bool = True
     burst: bool = True

@@ -1,9 +1,10 @@
 """What an org does by itself when rows come: flows, triggers, validation and duplicate rules, as listed.
 
 Flows and duplicate rules are read by the ordinary query resource, triggers and validation rules by the
-tooling one; EntityDefinition leads from an object's name to the id that some of them name it by. The fact
-sheet has nothing of this: public object references are followed. What a user without View Setup is told is
-inferred, as is how a trigger names a custom object: switches `view_setup`, `trigger_objects` ("name", "id").
+tooling one; EntityDefinition leads from an object's name to the id that some of them name it by (fact sheet
+8.4). What a user without View Setup is told is inferred, as is how a trigger names a custom object: switches
+`view_setup`, `trigger_objects` ("name", "id"). A flow of the switch `automations` may have a `draft` above
+the version that runs: then it is not "active", and has an active version.
 https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/sforce_api_objects_flowdefinitionview.htm
 https://developer.salesforce.com/docs/atlas.en-us.api_tooling.meta/api_tooling/tooling_api_objects_validationrule.htm
 """
@@ -99,17 +100,22 @@ def _flows(org: Org) -> Iterator[dict[str, Any]]:
     if org.switches["thank_you_flow"]:
         yield _flow(org, "Thank_You", "Sales_Transaction__c", "RecordAfterSave")
     for each in _of_kind(org, "flow"):
-        yield _flow(
-            org, each["name"], each["object"], each.get("when", "RecordAfterSave"), each.get("active", True)
-        )
+        when, active = each.get("when", "RecordAfterSave"), each.get("active", True)
+        yield _flow(org, each["name"], each["object"], when, active, each.get("draft", False))
 
 
-def _flow(org: Org, name: str, object_name: str, when: str, active: bool = True) -> dict[str, Any]:
+def _flow(
+    org: Org, name: str, object_name: str, when: str, active: bool = True, draft: bool = False
+) -> dict[str, Any]:
     sobject = org.find(object_name)
+    versions: dict[str, str] = org.extras.setdefault("flow_versions", {})
+    if name not in versions:
+        versions[name] = org.new_id("301")
     return {
         "ApiName": name,
         "Label": name.replace("_", " "),
-        "IsActive": active,
+        "ActiveVersionId": versions[name] if active else None,
+        "IsActive": active and not draft,
         "ProcessType": "AutoLaunchedFlow",
         "TriggerType": when,
         "TriggerObjectOrEventId": _durable_id(org, object_name),
