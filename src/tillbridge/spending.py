@@ -27,8 +27,9 @@ import msgspec
 from tillbridge.model.clock import Clock
 from tillbridge.model.errors import LimitReached, SyncError
 from tillbridge.store.service import Service
-from tillbridge.sync import budget
-from tillbridge.sync.budget import EMPTY, Asker, Caps, Granted, Lane, Paused, Quota, State
+from tillbridge.sync import budget, quota
+from tillbridge.sync.ledger import EMPTY, State
+from tillbridge.sync.quota import DAY, Asker, Caps, Granted, Lane, Paused, Quota
 
 T = TypeVar("T")
 
@@ -171,7 +172,7 @@ class Purse:
         seconds = paused.until - self._owner.now()
         at = datetime.fromtimestamp(paused.until, UTC)
         why = self._used_up if paused.cause == "refused" else paused.why
-        form = "%H:%M" if seconds < budget.DAY / 2 else "%Y-%m-%d %H:%M"
+        form = "%H:%M" if seconds < DAY / 2 else "%Y-%m-%d %H:%M"
         return LimitReached(
             f"{why}; it goes on at {at.strftime(form)} UTC",
             quota=self.quota.title,
@@ -346,8 +347,8 @@ class OrgCalls:
     """The CRM's quotas as its connector sees them (`model.quota.CrmQuota`)."""
 
     def __init__(self, owner: Spending, caps: Caps) -> None:
-        self.calls = Purse(owner, budget.crm_calls(caps), used_up=_ORG)
-        self._batches = Purse(owner, budget.crm_batches(caps), used_up=_ORG)
+        self.calls = Purse(owner, quota.crm_calls(caps), used_up=_ORG)
+        self._batches = Purse(owner, quota.crm_batches(caps), used_up=_ORG)
 
     def take(self, org: str) -> None:
         """Let one call go out."""
@@ -377,8 +378,8 @@ class AccountRate:
 
     def __init__(self, owner: Spending, caps: Caps, account: str) -> None:
         self._account = account
-        self.calls = Purse(owner, budget.till_calls(caps), used_up=_ACCOUNT)
-        self._drips = Purse(owner, budget.till_drips(), used_up=_ACCOUNT)
+        self.calls = Purse(owner, quota.till_calls(caps), used_up=_ACCOUNT)
+        self._drips = Purse(owner, quota.till_drips(), used_up=_ACCOUNT)
 
     def take(self, cost: float) -> None:
         """Let a request of this cost go out."""

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tillbridge.sync.budget import DAY, HOUR
 from tillbridge.sync.demand import ENDLESS, Seen, busiest_day, least_interval, of_late, survey_of, wants
 from tillbridge.sync.forecast import Plan
+from tillbridge.sync.quota import DAY, HOUR
 from tillbridge.sync.schedule import Hours, Wishes, paces
 
 NOW = 1_800_000_000.0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tillbridge.sync.budget import DAY, HOUR
+from tillbridge.sync.quota import DAY, HOUR
 from tillbridge.sync.schedule import (
     NEWS_SECONDS,
     STREAMS,

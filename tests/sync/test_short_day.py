@@ -2,19 +2,10 @@
 
 import random
 
-from tillbridge.sync.budget import (
-    DAY,
-    EMPTY,
-    HOUR,
-    Asker,
-    Caps,
-    Granted,
-    crm_calls,
-    left_a_day,
-    take,
-    wanting,
-)
+from tillbridge.sync.budget import left_a_day, take, wanting
 from tillbridge.sync.forecast import Plan, Survey, forecast
+from tillbridge.sync.ledger import EMPTY
+from tillbridge.sync.quota import DAY, HOUR, Asker, Caps, Granted, crm_calls
 from tillbridge.sync.schedule import calls_with_news, paces, stretched
 
 SHOP = Survey(

@@ -294,6 +294,15 @@ def _side(ref: str) -> Side:
     return "till" if ref.startswith("till ") else "crm"
 
 
+def decided(kept: Kept, word: Literal["merge", "keep apart"], by: str, at: float) -> Kept:
+    """Let all records of a cluster be one person, as it proposes, or several."""
+    survivors = kept.cluster.survivors if word == "merge" else {}
+    stay = set(survivors.values())
+    words: dict[str, Word] = {m.ref: word for m in kept.cluster.members if m.ref not in stay}
+    decision = Decision(survivors, words, by, at)
+    return msgspec.structs.replace(kept, decision=decision, state=_state(kept, decision), changed=())
+
+
 def _state(kept: Kept, decision: Decision) -> ClusterState:
     """Say where a cluster stands by what was decided: nothing is done about one that is to be looked at."""
     refs = {side: [m.ref for m in kept.cluster.of_side(side)] for side in _SIDES}

@@ -15,8 +15,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
-from tillbridge.sync.budget import DAY, HOUR, Lane
 from tillbridge.sync.forecast import PEOPLE_CRM, PRODUCT_NEWS_CRM, WRITE_ROWS, Plan, Survey, daily
+from tillbridge.sync.quota import DAY, HOUR, Lane
 from tillbridge.sync.schedule import (
     LEARNT_DAYS_MIN,
     Hours,

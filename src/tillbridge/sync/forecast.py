@@ -18,7 +18,7 @@ from typing import Literal
 
 import msgspec
 
-from tillbridge.sync.budget import BUSY_FLOW_SHARE, DAY, HOUR, LANES, MINUTE, Caps, Lane
+from tillbridge.sync.quota import BUSY_FLOW_SHARE, DAY, HOUR, LANES, MINUTE, Caps, Lane
 from tillbridge.sync.schedule import Pace, Stream, Wishes, calls_with_news, paces, polls_a_day
 
 Model = Literal["person_account", "contact", "lead"]
@@ -40,11 +40,20 @@ HOURLY_TILL = 2
 # Who changed is asked once; candidates for products in review by two queries.
 HOURLY_CRM = 3
 
-# Account, shops, registers, categories, employees (engine/preflight.refresh_directory).
+# Account, shops, registers, categories, employees; kept for an hour (engine/directory), and read by a daily
+# check besides.
 DIRECTORY_TILL = 5
+DIRECTORIES_A_DAY = 25
+
+# Every object that is written is described anew once a day (engine/preflight).
+DESCRIBE_CRM = 13
 
 # A proof of one day: sums by two queries, contents by six (engine/certificate), once a store day is over.
 CERTIFY_CRM = 8
+
+# A store's day may begin and end on other UTC days, so the sales of the days around it are read with it
+# (engine/figures).
+CERTIFY_DAYS = 3
 
 # Who has changed in the CRM: one call a poll, whoever and how many that were (engine/people).
 PEOPLE_CRM = 1
@@ -52,9 +61,9 @@ PEOPLE_CRM = 1
 # A composite request takes five slots of 200 rows (sync/plan): news of any ordinary poll fit into one.
 WRITE_ROWS = 1_000
 
-# Products are adopted by two questions before they are written, with prices in a call of their own
-# (engine/catalog).
-PRODUCT_NEWS_CRM = 4
+# News of products: their rows, and in a call of its own the prices, where those have changed
+# (engine/catalog). A new one costs two questions more.
+PRODUCT_NEWS_CRM = 2
 
 # One GET and one call for 100 records (engine/sweep).
 SWEEP_PAGE_TILL = 1
@@ -127,7 +136,8 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     products_a_day: float = 0.0  # new or changed ones
     lines_a_sale: float = 2.0
     payments_a_sale: float = 1.0
-    open_hours: float = 12.0  # of a day, any shop
+    open_hours: float = 12.0  # of a day, any shop: how long the feed counts it as open
+    selling_hours: float | None = None  # from the first to the last sale; None: all of these
     people: int = 0  # that the CRM holds already
     model: Model = "person_account"
     listens: bool = True  # the CRM's people are asked for their news
@@ -136,6 +146,12 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     crm_batches_allowed: float | None = None
     crm_megabytes: float | None = None
     crm_megabytes_free: float | None = None
+
+    @property
+    def selling_seconds(self) -> float:
+        """Return for how long a day anything is sold."""
+        hours = self.open_hours if self.selling_hours is None else self.selling_hours
+        return min(hours, self.open_hours) * HOUR
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -252,7 +268,13 @@ def daily(survey: Survey, plan: Plan) -> tuple[Line, ...]:
             "customers",
             "customers",
             polls["customers"] * POLL_TILL,
-            people * (polls["customers"] + calls_with_news(polls["customers"], survey.customers_a_day)),
+            people
+            * (
+                polls["customers"]
+                + calls_with_news(
+                    survey.selling_seconds / pace["customers"].open_seconds, survey.customers_a_day
+                )
+            ),
             polls["customers"] * CUSTOMERS_DRIPS,
         ),
         _catalog(survey, pace, polls),
@@ -262,7 +284,7 @@ def daily(survey: Survey, plan: Plan) -> tuple[Line, ...]:
 
 
 def _sales(survey: Survey, pace: Pace, polls: float) -> Line:
-    news = calls_with_news(survey.open_hours * HOUR / pace.open_seconds, survey.sales_a_day)
+    news = calls_with_news(survey.selling_seconds / pace.open_seconds, survey.sales_a_day)
     # What a poll brings goes in one call until it no longer fits.
     rows = survey.sales_a_day * (1 + survey.lines_a_sale + survey.payments_a_sale)
     crm = max(news, rows / WRITE_ROWS)
@@ -281,7 +303,7 @@ def _sales(survey: Survey, pace: Pace, polls: float) -> Line:
 def _catalog(survey: Survey, pace: Mapping[Stream, Pace], polls: Mapping[Stream, float]) -> Line:
     till = polls["products"] + polls["stock"]
     # What was sold has moved in its store; more rows than fit into one call take several.
-    moved = calls_with_news(survey.open_hours * HOUR / pace["stock"].open_seconds, survey.sales_a_day)
+    moved = calls_with_news(survey.selling_seconds / pace["stock"].open_seconds, survey.sales_a_day)
     rows = survey.sales_a_day * survey.lines_a_sale
     changed = calls_with_news(polls["products"], survey.products_a_day)
     return Line(
@@ -295,14 +317,18 @@ def _catalog(survey: Survey, pace: Mapping[Stream, Pace], polls: Mapping[Stream,
 
 def _checks(survey: Survey, plan: Plan) -> Line:
     """Hourly and daily checks, and the proof of the day before."""
+    there = survey.sales + survey.sales_a_day  # a young account has no weeks to look back on
     again = sum(
-        math.ceil(survey.sales_a_day * days / TILL_PAGE) for days in (plan.reread_days, plan.nightly_days)
+        math.ceil(min(survey.sales_a_day * days, there) / TILL_PAGE)
+        for days in (plan.reread_days, plan.nightly_days)
     )
-    proven = math.ceil(survey.sales_a_day / TILL_PAGE)
+    proven = math.ceil(min(survey.sales_a_day * CERTIFY_DAYS, there) / TILL_PAGE)
     sales = again + proven + 1  # and those that are still open
-    directory = DIRECTORY_TILL + survey.registers // TILL_PAGE
-    till = 24 * HOURLY_TILL + sales + directory
-    crm = (24 * HOURLY_CRM if survey.listens else 0) + CERTIFY_CRM
+    directory = DIRECTORIES_A_DAY * (DIRECTORY_TILL + survey.registers // TILL_PAGE)
+    # Whoever is in review is looked at again when somebody is new in the CRM.
+    review = calls_with_news(24, survey.customers_a_day) if survey.listens else 0
+    till = 24 * HOURLY_TILL + sales + directory + review
+    crm = (24 * HOURLY_CRM if survey.listens else 0) + CERTIFY_CRM + DESCRIBE_CRM
     return Line(
         "sweep",
         "hourly and daily checks, certificate",
@@ -506,6 +532,9 @@ WHAT_IF_NAMES = tuple(sorted({*_SURVEY, *_WISHES, *_PLAN, *_CAPS, "model"}))
 # What grows with the number of stores unless it is named itself.
 _BY_STORES = ("registers", "sales_a_day", "customers_a_day", "products_a_day")
 
+# There is no half of one.
+_COUNTED = frozenset(("stores", "registers"))
+
 _UNITS: Mapping[str, float] = {"": 1.0, "s": 1.0, "m": MINUTE, "h": HOUR, "d": DAY, "%": 0.01, "k": 1_000.0}
 _FIGURE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdk%]?)")
 
@@ -515,7 +544,11 @@ def what_if(survey: Survey, plan: Plan, text: str) -> tuple[Survey, Plan]:
 
     More stores bring their registers, sales and customers along, unless these are named too.
     """
-    wished = dict(_wish(part) for part in text.split(",") if part.strip())
+    wished: dict[str, str | float] = {}
+    for name, value in (_wish(part) for part in text.split(",") if part.strip()):
+        if name in wished:
+            raise ValueError(f"{name} is wished twice")
+        wished[name] = value
     changed: dict[str, object] = {}
     if "stores" in wished:
         factor = float(wished["stores"]) / max(1, survey.stores)
@@ -555,6 +588,8 @@ def _wish(part: str) -> tuple[str, str | float]:
     figure = float(found[1]) * _UNITS[found[2]]
     if name not in {"used", "people", "new_customers", "storage_free", "sales", "customers"} and figure <= 0:
         raise ValueError(f"{name} must be more than nothing")
+    if name in _COUNTED and figure != int(figure):
+        raise ValueError(f"{name} are counted: {value} is no whole number")
     if name == "share" and figure > 1:
         raise ValueError("share is at most 100%")
     if name == "open_hours":

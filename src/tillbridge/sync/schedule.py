@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from tillbridge.sync.budget import DAY, HOUR, Lane
+from tillbridge.sync.quota import DAY, HOUR, Lane
 
 Stream = Literal["sales", "customers", "products", "stock", "check", "sweep"]
 STREAMS: tuple[Stream, ...] = get_args(Stream)
