@@ -20,16 +20,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bench.idle import serving
+from bench.idle import ALWAYS_OPEN, serving
 from bench.many import client, refresh_token
-from bench.scene import PERMISSION_SET, tell
+from bench.scene import deploy, tell, toml_of
 from tillbridge import config
-from tillbridge.connectors.salesforce import metadata
 from tillbridge.engine.backfill import backfill
 from tillbridge.engine.certificate import certify
 from tillbridge.engine.crosscheck import crosscheck
 from tillbridge.engine.sync import sync
 from tillbridge.installation import CONNECTIONS
+from tillbridge.model.clock import SystemClock
 from tillbridge.secrets import KEY_FILE, LASTING, vault_in
 from tillbridge.store.resealing import reseal
 from tillbridge.store.service import FILE_NAME, open_service, service_url, stream
@@ -38,8 +38,6 @@ from tillbridge.work import wanted_streams
 
 # Every connection has been opened and has logged in after so long.
 _SETTLING_SECONDS = 150.0
-
-_DEPLOY_POLL_SECONDS = 1.0
 
 # Kept by the database itself, so that nothing in the service knows that it is watched.
 _WATCH = """
@@ -93,29 +91,7 @@ def _remotes(connections: int) -> Iterator[tuple[str, str]]:
 
 
 def _toml(urls: tuple[str, str], till_client: str, till_token: str) -> str:
-    till, crm = urls
-    return f"""\
-[lightspeed]
-account_id = "190001"
-client_id = "{till_client}"
-client_secret = "demo-secret"
-refresh_token = "{till_token}"
-api_url = "{till}"
-auth_url = "{till}"
-
-[salesforce]
-login_url = "{crm}"
-auth = "client_credentials"
-client_id = "demo-consumer"
-client_secret = "demo-consumer-secret"
-
-[safety]
-first_till_write = "allow"
-first_crm_update = "allow"
-
-[schedule]
-opening_hours = ["Mon-Sun 00:00-24:00"]
-"""
+    return toml_of(*urls, client=till_client, token=till_token, more=f"[schedule]\n{ALWAYS_OPEN}")
 
 
 def _first(home: Path, urls: tuple[str, str]) -> None:
@@ -123,12 +99,7 @@ def _first(home: Path, urls: tuple[str, str]) -> None:
     home.mkdir()
     (home / config.FILE_NAME).write_text(_toml(urls, "demo-client", "demo-refresh"), encoding="utf-8")
     parts = open_home(home, history=True)
-    package = metadata.build_zip(metadata.package_folder(), person_accounts=True)
-    job = parts.crm.deploy(package, check_only=False)
-    while not (status := parts.crm.deploy_status(job)).done:
-        time.sleep(_DEPLOY_POLL_SECONDS)
-    assert status.success, status.failures
-    parts.crm.assign_permission_set(PERMISSION_SET)
+    deploy(parts, SystemClock())
     connection = parts.connect(fresh=True)
     backfill(connection)
     sync(connection)

@@ -7,6 +7,7 @@ worker` that holds the connection's lease is killed, and the other takes over.
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import signal
@@ -35,7 +36,9 @@ DEAD_AFTER_SECONDS = 2.0
 GRACE_SECONDS = 10.0
 
 _CONNECTION = "default"
-_PATIENCE_SECONDS = 300.0
+_PATIENCE_SECONDS = 600.0
+_LOADS_MAX = 20
+_NOBODY = "nobody"
 _KEYS = {
     "Account": "Lightspeed_Customer_Key__c",
     "Customer_Identity__c": "Identity_Key__c",
@@ -49,10 +52,33 @@ _KEYS = {
 
 def measure(*, on: str, kills: int, sales: int, customers: int, seed: int = 1) -> dict[str, Any]:
     """Kill so many workers in the middle of one load after the other; `on` is "sqlite" or "postgres"."""
+    chance = random.Random(seed)
+    seconds: list[float] = []
+    judged: Counter[str] = Counter()
+    loads = 0
+    while len(seconds) < kills:
+        assert loads < _LOADS_MAX, "loads end before anybody can be killed"
+        found, told = _kill_in_one(on, kills - len(seconds), sales, customers, seed + loads, chance)
+        seconds += found
+        judged.update(told)
+        loads += 1
+    return {
+        "on": on,
+        "kills": len(seconds),
+        "loads": loads,
+        "seconds": seconds,
+        "load_average": os.getloadavg()[0],
+        **judged,
+    }
+
+
+def _kill_in_one(
+    on: str, kills: int, sales: int, customers: int, seed: int, chance: random.Random
+) -> tuple[list[float], dict[str, int]]:
+    """Kill at most so many in one load; return how long nobody was at it each time, and what came of it."""
     world = World(
         shops=2, customers=customers, sales=sales, seed=seed, now=datetime.now(UTC).replace(microsecond=0)
     )
-    chance = random.Random(seed)
     with ExitStack() as held:
         home = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="tillbridge-bench-")))
         url = None if on == "sqlite" else database(held.enter_context(postgres()), "kills")
@@ -70,10 +96,8 @@ def measure(*, on: str, kills: int, sales: int, customers: int, seed: int = 1) -
             if each.kind != "backfill":
                 service.pause_streams(_CONNECTION, each.kind, each.name, paused=True)
         seconds = _kill(service, crew, chance, kills, alone=url is None)
-        loads = 1
         _until(lambda: _loaded(service), "the load ends", _PATIENCE_SECONDS)
-        told = _judge(rehearsal, home)
-    return {"on": on, "kills": len(seconds), "loads": loads, "seconds": seconds, **told}
+        return seconds, _judge(rehearsal, home)
 
 
 def _toml(url: str | None) -> str:
@@ -94,6 +118,8 @@ def _kill(service: Service, crew: Crew, chance: random.Random, kills: int, *, al
             break
         service.wish(_CONNECTION, "backfill", None, time.time())
         token, holder = _at_work(service, after=-1)
+        if holder == _NOBODY:
+            break
         time.sleep(chance.uniform(0, 1.5))
         pid = int(holder.rsplit("-", 2)[1])
         crew.kill(pid)
@@ -126,7 +152,7 @@ def _at_work(service: Service, *, after: int, but: str = "") -> tuple[int, str]:
         return bool(found) or _loaded(service)
 
     _until(held, "somebody is at the load")
-    return found[0] if found else (after, "nobody-0-0")
+    return found[0] if found else (after, _NOBODY)
 
 
 def _loaded(service: Service) -> bool:
@@ -134,7 +160,7 @@ def _loaded(service: Service) -> bool:
     return bool(at) and at[0].outcome == "done" and not at[0].queued and at[0].next_due is None
 
 
-def _until(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+def _until(condition: Callable[[], bool], what: str, seconds: float = 120.0) -> None:
     begun = time.monotonic()
     while not condition():
         assert time.monotonic() - begun < seconds, f"not within {seconds} s: {what}"
@@ -192,7 +218,7 @@ def _crew(home: Path, size: int) -> Iterator[Crew]:
 # --- judging -------------------------------------------------------------------------------------
 
 
-def _judge(rehearsal: Rehearsal, home: Path) -> dict[str, Any]:
+def _judge(rehearsal: Rehearsal, home: Path) -> dict[str, int]:
     """Count what is there twice, and what both sides differ in."""
     twice = 0
     for name, key in _KEYS.items():

@@ -284,7 +284,8 @@ def of_kills(found: Measured) -> list[Figure]:
         Figure(
             f"{title}: somebody goes on, seconds of the clock",
             f"≤ {TAKEN_OVER_SECONDS_MAX:g}",
-            f"{max(found['seconds']):.1f} at most",
+            f"{max(found['seconds']):.1f} at most, {_middle(sorted(found['seconds']), 0.5):.1f} mostly, "
+            f"with a load average of {found['load_average']:.1f}",
             max(found["seconds"]) <= TAKEN_OVER_SECONDS_MAX,
         ),
         _none(f"{title}: rows there twice", found["twice"]),
@@ -340,7 +341,8 @@ def of_wishes(found: Measured) -> list[Figure]:
         Figure(
             f"{title}: seconds of the clock, 95th of 100",
             f"< {FORCED_SECONDS_MAX:g}",
-            f"{late:.1f}, half of them within {_middle(sorted(found['took']), 0.5):.1f}",
+            f"{late:.1f}, half of them within {_middle(sorted(found['took']), 0.5):.1f}, "
+            f"with a load average of {found['load_average']:.1f}",
             late < FORCED_SECONDS_MAX,
         ),
         _none(f"{title}: begun when the load had ended", found["ended_early"]),

@@ -17,6 +17,7 @@ from typing import Any
 
 from tillbridge.connectors.salesforce import metadata
 from tillbridge.engine.connection import Connection
+from tillbridge.model.clock import Clock
 from tillbridge.rehearsal import Rehearsal, World, rehearse
 from tillbridge.wiring import Parts, open_home
 
@@ -88,14 +89,46 @@ def scene(world: World, *, history: bool = True) -> Iterator[Scene]:
 
 def install(parts: Parts, rehearsal: Rehearsal) -> None:
     """Deploy the Salesforce package and take the permission set."""
+    deploy(parts, rehearsal.clock)
+
+
+def deploy(parts: Parts, clock: Clock) -> None:
+    """Do so by a clock of one's own."""
     account = parts.crm.describe("Account")
     persons = account is not None and "IsPersonAccount" in account.fields
     package = metadata.build_zip(metadata.package_folder(), person_accounts=persons)
     deployment = parts.crm.deploy(package, check_only=False)
     while not (status := parts.crm.deploy_status(deployment)).done:
-        rehearsal.clock.sleep(_DEPLOY_POLL_SECONDS)
+        clock.sleep(_DEPLOY_POLL_SECONDS)
     assert status.success, status.failures
     parts.crm.assign_permission_set(PERMISSION_SET)
+
+
+def toml_of(
+    till: str, crm: str, *, client: str = "demo-client", token: str = "demo-refresh", more: str = ""
+) -> str:
+    """Return the configuration of a home whose two sides are simulators at these addresses."""
+    return f"""\
+[lightspeed]
+account_id = "190001"
+client_id = "{client}"
+client_secret = "demo-secret"
+refresh_token = "{token}"
+api_url = "{till}"
+auth_url = "{till}"
+
+[salesforce]
+login_url = "{crm}"
+auth = "client_credentials"
+client_id = "demo-consumer"
+client_secret = "demo-consumer-secret"
+
+[safety]
+first_till_write = "allow"
+first_crm_update = "allow"
+
+{more}
+"""
 
 
 def peak_megabytes() -> float:

@@ -21,9 +21,8 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from bench.scene import PERMISSION_SET, tell
+from bench.scene import deploy, tell, toml_of
 from tillbridge import config
-from tillbridge.connectors.salesforce import metadata
 from tillbridge.engine.backfill import backfill
 from tillbridge.engine.certificate import certify
 from tillbridge.engine.jobs import LANES, Job
@@ -50,8 +49,6 @@ ZONE = "Europe/London"
 # One sale in so many is made to somebody whom the till has never seen; one product in so many sales changes.
 _SALES_PER_NEWCOMER = 12
 _SALES_PER_CHANGED_PRODUCT = 30
-
-_DEPLOY_POLL_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +146,8 @@ class Town:
         self._servers = [Server(self.till).start(), Server(self.crm).start()]
         self._rung: dict[str, float] = {}
         self._newcomers = 0
-        (home / config.FILE_NAME).write_text(self._toml(), encoding="utf-8")
+        till, crm = (server.url for server in self._servers)
+        (home / config.FILE_NAME).write_text(toml_of(till, crm, more=retailer.toml), encoding="utf-8")
 
     def close(self) -> None:
         """Stop both simulators."""
@@ -160,30 +158,6 @@ class Town:
     def now(self) -> float:
         """Return the moment."""
         return self.sim_clock.now()
-
-    def _toml(self) -> str:
-        till, crm = (server.url for server in self._servers)
-        return f"""\
-[lightspeed]
-account_id = "190001"
-client_id = "demo-client"
-client_secret = "demo-secret"
-refresh_token = "demo-refresh"
-api_url = "{till}"
-auth_url = "{till}"
-
-[salesforce]
-login_url = "{crm}"
-auth = "client_credentials"
-client_id = "demo-consumer"
-client_secret = "demo-consumer-secret"
-
-[safety]
-first_till_write = "allow"
-first_crm_update = "allow"
-
-{self.retailer.toml}
-"""
 
     # --- the shop ------------------------------------------------------------------------------
 
@@ -234,12 +208,7 @@ first_crm_update = "allow"
     def install(self) -> None:
         """Deploy the package, load the history, prove it."""
         with self._opened(history=True) as parts:
-            package = metadata.build_zip(metadata.package_folder(), person_accounts=True)
-            job = parts.crm.deploy(package, check_only=False)
-            while not (status := parts.crm.deploy_status(job)).done:
-                self.clock.sleep(_DEPLOY_POLL_SECONDS)
-            assert status.success, status.failures
-            parts.crm.assign_permission_set(PERMISSION_SET)
+            deploy(parts, self.clock)
             connection = parts.connect(fresh=True)
             backfill(connection)
             proven = certify(connection)

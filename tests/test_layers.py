@@ -60,26 +60,51 @@ LAYERS = {
         ("model", "sync", "store", "engine", "spending", "metrics"),
         "those who watch read what the shared tables hold; they drive nothing",
     ),
+    "noted": (
+        ("model", "store", "wiring", "noted"),
+        "a slice's run is a row of the journal, whatever the slice does",
+    ),
+    "kinds": (
+        ("model", "store", "engine", "wiring", "kinds"),
+        "what a kind of work does is what the engine can; whose turn it is, others say",
+    ),
     "work": (
         (
             *("model", "sync", "store", "engine", "connectors.http", "config", "logs", "alerts"),
-            *("wiring", "installation", "spending", "turns", "work"),
+            *("wiring", "installation", "spending", "turns", "noted", "kinds", "work"),
         ),
         "a worker does what the engine can, and stands below the command line",
     ),
+    "planning": (
+        ("model", "store", "config", "installation", "work", "planning"),
+        "what is due follows the folders and their configurations; nothing is done here",
+    ),
+    "rewriting": (("model", "config", "rewriting"), "what rewrites the configuration knows what it may say"),
+    "settings": (
+        ("model", "config", "secrets", "rewriting", "alerts", "settings"),
+        "what may be set knows the configuration and its file, and no page",
+    ),
     "views": (
         (
-            *("model", "sync", "store", "engine", "config", "secrets", "alerts"),
+            *("model", "sync", "store", "engine", "config", "secrets", "alerts", "rewriting", "settings"),
             *("installation", "spending", "wiring", "views"),
         ),
         "views read what the tables hold, and know no page",
     ),
+    "erasures": (("engine", "wiring", "erasures"), "an erasure is the engine's; its report is a file"),
     "actions": (
         (
             *("model", "sync", "store", "engine", "installation", "spending", "turns"),
-            *("wiring", "actions"),
+            *("wiring", "erasures", "actions"),
         ),
         "actions do what the engine can, in a turn of their own",
+    ),
+    "setup": (
+        (
+            *("model", "sync", "store", "engine", "connectors", "config", "secrets", "installation"),
+            *("turns", "wiring", "actions", "rewriting", "logs", "setup"),
+        ),
+        "what sets up knows both sides and the wiring, and stands below the command line and the console",
     ),
     "rehearsal": (("rehearsal",), "a rehearsal starts processes, and imports no part of the house"),
 }

@@ -19,29 +19,34 @@ from typing import Any, Literal
 import msgspec
 
 from tillbridge import installation
-from tillbridge.engine import desk, guard, newcomers, replay, rulings, undo
+from tillbridge.engine import dedupe, desk, guard, newcomers, parting, privacy, replay, rulings, undo
 from tillbridge.engine import preview as previews
 from tillbridge.engine.connection import Connection
 from tillbridge.engine.fates import fate
 from tillbridge.engine.jobs import Job, JobFailed, Jobs, check_done
+from tillbridge.engine.schedule import bring_forward
 from tillbridge.engine.sync import force
+from tillbridge.erasures import keep_report, office_of, report_path
 from tillbridge.model.clock import Clock
 from tillbridge.model.errors import Busy, Halted, SyncError, outcome_of
 from tillbridge.store.arrivals import Arrivals
+from tillbridge.store.dedupe import Clusters
 from tillbridge.store.hours import note_calls
-from tillbridge.store.journal import RESOLVED, STATES, Problem
+from tillbridge.store.journal import RESOLVED, STATES, Journal, Problem
 from tillbridge.store.plans import HELD, PREVIEW
 from tillbridge.store.service import Service
+from tillbridge.store.state import State
+from tillbridge.sync.decisions import ClusterState, decided
 from tillbridge.sync.remedies import Remedy
 from tillbridge.sync.safety import Entry
 from tillbridge.turns import Turns
-from tillbridge.wiring import Parts, open_home
+from tillbridge.wiring import Parts, open_home, open_state, vault_for
 
 # So long a forced run of the service is waited for.
 _FORCED_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
 
-Kind = Literal["customer", "sale", "product"]
+Kind = Literal["customer", "sale", "product", "person"]
 Side = Literal["till", "crm"]
 
 
@@ -97,6 +102,59 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
     object: str | None
     crm_id: str | None
     receipts: int
+
+
+class TakenApart(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of taking a customer and a person apart."""
+
+    id: str
+    object: str
+    crm_id: str
+    receipts: int
+    speaks_now: str | None
+
+
+class ChosenNew(msgspec.Struct, frozen=True, kw_only=True):
+    """What choices about several customers came to; `left`: who was not decided, and why."""
+
+    chosen: list[Chosen]
+    left: dict[str, str]
+
+
+class Merged(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of merging decided duplicates in the CRM."""
+
+    merged: list[str]
+    refused: list[str]
+    by_hand: int
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What a search for duplicates came to."""
+
+    till: int
+    crm: int
+    clusters: int
+    sure: int
+
+
+class Remains(msgspec.Struct, frozen=True, kw_only=True):
+    """Something of an erased person that stays, and why. `open`: a person has to do something about it."""
+
+    where: str
+    what: str
+    why: str
+    open: bool
+
+
+class Erased(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of erasing a person."""
+
+    id: str
+    finished: bool
+    till_ids: list[str]
+    crm_ids: list[str]
+    remains: list[Remains]
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,6 +267,7 @@ class Actions:
                 customers=wanted.get("customer", ()),
                 sales=wanted.get("sale", ()),
                 products=wanted.get("product", ()),
+                people=wanted.get("person", ()),
             )
             counts.update(delivery.counts)
             fates = [fate(parts.state, delivery, kind, i) for i in wanted[kind]]
@@ -253,17 +312,45 @@ class Actions:
 
         return self._replayed(name, "retry", decide)
 
-    def ignore(self, name: str, ids: Sequence[int], note: str | None) -> list[int]:
+    def ignore(self, name: str, ids: Sequence[int], note: str | None, by: str) -> list[int]:
         """Leave problems alone from now on."""
-        with self._opened(name) as parts:
-            found = parts.journal.problems_by_id(ids)
+        with self._written(name) as (state, journal):
+            found = journal.problems_by_id(ids)
             _check_known(found, ids)
             chosen = [each.id for each in found.values() if each.state != RESOLVED]
-            with parts.state.begin() as c:
-                parts.journal.ignore(c, chosen, note)
+            with state.begin() as c:
+                journal.ignore(c, chosen, note)
+                journal.remark(c, chosen, by, "ignored", note)
             return chosen
 
-    def edit(self, name: str, number: int, fields: Mapping[str, str]) -> Retried:
+    def assign(self, name: str, ids: Sequence[int], assignee: str | None, by: str) -> list[int]:
+        """Let somebody see to problems, by name; None: nobody in particular."""
+        with self._written(name) as (state, journal):
+            _check_known(journal.problems_by_id(ids), ids)
+            with state.begin() as c:
+                journal.assign(c, ids, assignee)
+                journal.remark(c, ids, by, "assigned", assignee)
+        return list(ids)
+
+    def remark(self, name: str, ids: Sequence[int], text: str, by: str) -> list[int]:
+        """Keep what somebody says of problems."""
+        with self._written(name) as (state, journal):
+            _check_known(journal.problems_by_id(ids), ids)
+            with state.begin() as c:
+                journal.remark(c, ids, by, "note", text)
+        return list(ids)
+
+    @contextmanager
+    def _written(self, name: str) -> Iterator[tuple[State, Journal]]:
+        """Open a connection's journal to write into it what no run has to wait for."""
+        home = self._home(name)
+        state = open_state(home, self._clock, self._env)
+        try:
+            yield state, Journal(state, vault_for(home, state, self._env))
+        finally:
+            state.close()
+
+    def edit(self, name: str, number: int, fields: Mapping[str, str], by: str) -> Retried:
         """Set fields of one record by hand and send it again; no fields take back what was set."""
 
         def decide(connection: Connection) -> list[int]:
@@ -272,6 +359,9 @@ class Actions:
                 desk.prepare_edit(connection, problem, dict(fields))
             else:
                 desk.remove_edit(connection, problem)
+            with connection.state.begin() as c:
+                told = ", ".join(sorted(fields)) or None
+                connection.journal.remark(c, [number], by, "edited" if fields else "taken back", told)
             return [number]
 
         return self._replayed(name, "edit", decide)
@@ -285,8 +375,12 @@ class Actions:
         field: str | None = None,
         values: Mapping[str, str | None] | None = None,
         default: str | None = None,
+        later: bool = False,
     ) -> Retried:
-        """Decide about a cause, now and later, and send everything behind it again."""
+        """Decide about a cause, now and later, and send everything behind it again.
+
+        `later`: the service sends it, while whoever decided looks on.
+        """
 
         def decide(connection: Connection) -> list[int]:
             example = _example(connection, cause)
@@ -303,9 +397,9 @@ class Actions:
             desk.prepare_fix(connection, remedies)
             return [each.id for each in connection.journal.problems(cause=cause)]
 
-        return self._replayed(name, "fix", decide)
+        return self._replayed(name, "fix", decide, later=later)
 
-    def add_values(self, name: str, cause: str, field: str | None = None) -> Retried:
+    def add_values(self, name: str, cause: str, field: str | None = None, *, later: bool = False) -> Retried:
         """Add to a picklist of the org what it was refused for lacking, and send everything again."""
         added: list[str] = []
 
@@ -314,16 +408,27 @@ class Actions:
             added.extend(desk.add_values(connection, example, desk.field_of_cause(example, field)))
             return [each.id for each in connection.journal.problems(cause=cause)]
 
-        return msgspec.structs.replace(self._replayed(name, "fix", decide), added=added)
+        return msgspec.structs.replace(self._replayed(name, "fix", decide, later=later), added=added)
 
     def undo_fix(self, name: str, cause: str) -> int:
         """Take back what was decided about a cause; return how many decisions that were."""
         with self._opened(name) as parts, parts.state.begin() as c:
             return parts.journal.take_back(c, cause)
 
-    def _replayed(self, name: str, job: str, decide: Callable[[Connection], Sequence[int]]) -> Retried:
+    def _replayed(
+        self, name: str, job: str, decide: Callable[[Connection], Sequence[int]], *, later: bool = False
+    ) -> Retried:
+        # Without a service nobody would come and send it.
+        later = later and bool(self._service.living(self._dead_after_seconds))
         with self._at_work(name, job) as (parts, connection, counts):
             ids = decide(connection)
+            if later:
+                desk.release(connection, ids)
+                counts["released"] += len(ids)
+                self._service.wish(name, "replay", None, self._now())
+                return Retried(
+                    run=parts.state.run_id, released=len(ids), asked=0, accepted=0, refused=[], added=[]
+                )
             done = desk.replay(connection, ids)
             counts.update(done.counts)
             left = Counter((p.cause, p.state) for p in done.refused)
@@ -343,14 +448,22 @@ class Actions:
         with self._at_work(name, "choose") as (_, connection, counts):
             found = desk.choose(connection, till_id, choice, by)
             counts["chosen"] += 1
-        return Chosen(
-            id=till_id,
-            state=found.state,
-            reason=found.reason,
-            object=found.object,
-            crm_id=found.crm_id,
-            receipts=found.attached,
-        )
+        return _chosen(till_id, found)
+
+    def choose_new(self, name: str, till_ids: Sequence[str], by: str) -> ChosenNew:
+        """Say of customers in review that nobody in the CRM is them: they are created there."""
+        chosen: list[Chosen] = []
+        left: dict[str, str] = {}
+        with self._at_work(name, "choose") as (_, connection, counts):
+            for till_id in dict.fromkeys(till_ids):
+                try:
+                    found = desk.choose(connection, till_id, "new", by)
+                except desk.Mistaken as error:
+                    left[till_id] = str(error)
+                    continue
+                counts["chosen"] += 1
+                chosen.append(_chosen(till_id, found))
+        return ChosenNew(chosen=chosen, left=left)
 
     def choose_newcomer(self, name: str, crm_id: str, choice: str, by: str) -> Chosen:
         """Say who somebody of the CRM is in the till: a customer's number, "new" or "leave"."""
@@ -366,6 +479,27 @@ class Actions:
             receipts=said.attached,
         )
 
+    def part(self, name: str, till_id: str, by: str) -> TakenApart:
+        """Take a customer and a person of the CRM apart who were linked by mistake."""
+        with self._at_work(name, "unlink") as (_, connection, counts):
+            done = parting.part(connection, till_id, by)
+            counts["taken apart"] += 1
+        return TakenApart(**msgspec.structs.asdict(done))
+
+    def erase(self, name: str, who: str) -> Erased:
+        """Erase a person on both sides and here; the signed report stays in the connection's folder."""
+        with self._at_work(name, "erase") as (parts, _, counts):
+            report = privacy.erase(office_of(parts), who)
+            counts["erased"] += 1
+            keep_report(report_path(parts.holdings.home, report), report)
+        return Erased(
+            id=report["id"],
+            finished=report["finished"],
+            till_ids=list(report["person"]["till_ids"]),
+            crm_ids=[each["id"] for each in report["person"]["crm"]],
+            remains=[Remains(**each) for each in report["remains"]],
+        )
+
     def keep(self, name: str, conflicts: Sequence[int], winner: Side, by: str) -> Kept:
         """Say which side counts in these conflicts, and carry them."""
         with self._at_work(name, "conflicts") as (parts, connection, counts):
@@ -374,6 +508,49 @@ class Actions:
             counts.update({"settled": len(ruled.settled), "left": len(ruled.left)})
         return Kept(
             settled=[each.id for each in ruled.settled], left={each.id: why for each, why in ruled.left}
+        )
+
+    # --- duplicates ----------------------------------------------------------------------------
+
+    def look_for_duplicates(self, name: str) -> Found:
+        """Compare everybody whom both sides have shown so far; keep who is probably there twice."""
+        with self._at_work(name, "dedupe scan") as (parts, connection, counts):
+            found = dedupe.scan_kept(connection, Clusters(parts.state, parts.vault))
+            counts.update({"read": found.till + found.crm, "clusters": found.found})
+        return Found(till=found.till, crm=found.crm, clusters=found.found, sure=found.sure)
+
+    def decide_duplicates(
+        self, name: str, cluster: str, word: Literal["merge", "apart"], by: str
+    ) -> ClusterState:
+        """Say whether the records of a cluster are one person, as it proposes, or several."""
+        with self._opened(name) as parts:
+            clusters = Clusters(parts.state, parts.vault)
+            kept = clusters.get(cluster)
+            if kept is None:
+                raise Unknown(f"There is no cluster {cluster} of duplicates any more: look for them again.")
+            said: Literal["merge", "keep apart"] = "merge" if word == "merge" else "keep apart"
+            now = decided(kept, said, by, self._now())
+            clusters.take([now])
+            return now.state
+
+    def check_duplicates(self, name: str, cluster: str) -> bool:
+        """Read a cluster's records again; say whether everything was merged that was to be."""
+        with self._at_work(name, "dedupe check") as (parts, connection, counts):
+            kept = dedupe.check(connection, Clusters(parts.state, parts.vault), cluster)
+            counts["checked"] += 1
+        if kept is None:
+            raise Unknown(f"There is no cluster {cluster} of duplicates any more: look for them again.")
+        return kept.state == "done"
+
+    def merge_duplicates(self, name: str) -> Merged:
+        """Merge what was decided, as far as the CRM can; the rest stays on the list of work."""
+        with self._at_work(name, "dedupe apply") as (parts, connection, counts):
+            done = dedupe.apply(connection, Clusters(parts.state, parts.vault))
+            counts.update({"merged": len(done.merged), "refused": len(done.refused)})
+        return Merged(
+            merged=[f"{work.loser.id} into {work.survivor.id}" for work in done.merged],
+            refused=[f"{work.loser.id}: {work.why}" for work in done.refused],
+            by_hand=len(done.by_hand),
         )
 
     # --- plans and runs ------------------------------------------------------------------------
@@ -396,6 +573,7 @@ class Actions:
 
     def apply(self, name: str, number: int, checksum: str, by: str) -> Carried:
         """Write exactly what a preview says, as far as it is still so."""
+        self._check_plan(name, number, checksum, why=PREVIEW)
         with self._at_work(name, "apply") as (parts, connection, counts):
             plan = previews.plan_to(connection.plans, number, checksum, why=PREVIEW)
             done = previews.apply(connection, plan, by)
@@ -411,6 +589,7 @@ class Actions:
 
     def approve(self, name: str, number: int, checksum: str, by: str) -> Carried:
         """Let a plan that was held back pass, and carry it at once."""
+        self._check_plan(name, number, checksum, why=HELD)
         with self._at_work(name, "approve") as (parts, connection, counts):
             previews.plan_to(parts.plans, number, checksum, why=HELD)
             ids = guard.approve(connection, number, by)
@@ -423,6 +602,11 @@ class Actions:
                 skipped=[],
                 held=_held(parts),
             )
+
+    def _check_plan(self, name: str, number: int, checksum: str, *, why: str) -> None:
+        """Refuse a plan that cannot be carried out before any remote is called."""
+        with self._opened(name) as parts:
+            previews.plan_to(parts.plans, number, checksum, why=why)
 
     def drop(self, name: str, number: int) -> int:
         """Forget a plan; return how many customers are looked at afresh."""
@@ -456,27 +640,25 @@ class Actions:
         """Let a connection, or one of its streams, rest until it is resumed."""
         if stream is None:
             self._service.stop(name, why, self._now())
-        elif not self._service.pause_streams(name, *self._named(name, stream), paused=True):
+        elif not self._service.pause_streams(name, *self._named(name, stream), paused=True, why=why):
             raise Unknown(f"{name} has no stream {stream}.")
 
     def resume(self, name: str, stream: str | None) -> bool:
         """Let it go on; False when it did not rest."""
         if stream is None:
-            return self._service.go_on(name)
-        if not self._service.pause_streams(name, *self._named(name, stream), paused=False):
+            return self._service.go_on(name, self._now())
+        if not self._service.pause_streams(name, *self._named(name, stream), paused=False, now=self._now()):
             raise Unknown(f"{name} has no stream {stream}.")
         return True
 
     def run_now(self, name: str, stream: str | None) -> int:
         """Let a stream, or all that have an interval, be due at once; return how many there are."""
-        now = self._now()
-        if stream is not None:
-            found = self._service.wish(name, *self._named(name, stream), now)
-            if not found:
-                raise Unknown(f"{name} has no stream {stream}.")
-            return found
-        streams = self._service.streams(name)
-        return sum(self._service.wish(name, each.kind, each.name, now) for each in streams if each.every)
+        if stream is None:
+            return bring_forward(self._service, name, None, None, self._now())
+        found = bring_forward(self._service, name, *self._named(name, stream), self._now())
+        if not found:
+            raise Unknown(f"{name} has no stream {stream}.")
+        return found
 
     def _named(self, name: str, stream: str) -> tuple[str, str | None]:
         """Read a stream as people name it: `sales` is `poll sales`, `sweep` a whole kind."""
@@ -485,6 +667,18 @@ class Actions:
         return (kind, part or None) if kind in kinds else ("poll", stream)
 
     # --- turns ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[Parts]:
+        """Hold a connection's turn for what set-up does; nothing is asked of a remote yet."""
+        with self._opened(name) as parts:
+            yield parts
+
+    @contextmanager
+    def connected(self, name: str, job: str) -> Iterator[Connection]:
+        """Hold a connection's turn, connected to both sides, for what set-up does."""
+        with self._at_work(name, job) as (_, connection, _counts):
+            yield connection
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
@@ -533,6 +727,17 @@ class Actions:
                 else:
                     parts.journal.end(run, outcome, counts, *spent)
                 note_calls(parts.state, *spent)
+
+
+def _chosen(till_id: str, found: desk.Chosen) -> Chosen:
+    return Chosen(
+        id=till_id,
+        state=found.state,
+        reason=found.reason,
+        object=found.object,
+        crm_id=found.crm_id,
+        receipts=found.attached,
+    )
 
 
 def _answered(answer: Mapping[str, Any]) -> Sent:

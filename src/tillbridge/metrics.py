@@ -19,10 +19,11 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from tillbridge.engine.jobs import LANES, Job, Jobs
+from tillbridge.model.errors import ConfigurationInvalid, SyncError
 from tillbridge.spending import standings
 from tillbridge.store.service import Ended, Service
-from tillbridge.sync.budget import Lane
 from tillbridge.sync.freshness import Landed
+from tillbridge.sync.quota import Lane
 
 # A watcher that asks and never listens must not hold a thread for ever.
 _PATIENCE_SECONDS = 10.0
@@ -31,17 +32,24 @@ _FRESH_SECONDS = (1, 5, 10, 30, 60, 90, 120, 180, 300, 600, 1_800, 3_600, 21_600
 _SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
+REFUSED = (
+    "The figures are for watchers: ask from an address in console.metrics_from, or send a token with the "
+    "scope metrics."
+)
+
 _Page = tuple[HTTPStatus, str, bytes]
 
 
 class Meters:
     """What one process counts, and what the shared tables show."""
 
-    def __init__(self, service: Service, jobs: Jobs, now: Callable[[], float]) -> None:
+    def __init__(self, service: Service, jobs: Jobs, now: Callable[[], float], dead_after: float) -> None:
+        """Begin to count. `dead_after`: a worker that was silent for so many seconds counts as dead."""
         self.registry = CollectorRegistry()
         self._service = service
         self._jobs = jobs
         self._now = now
+        self._dead_after = dead_after
         self._slices = Counter(
             "tillbridge_slices",
             "Slices of work that ended, by what they were and what came of them.",
@@ -150,7 +158,8 @@ class Meters:
         streams = self._service.streams()
         for each in streams:
             labels = [each.connection, each.kind, each.name]
-            waits = each.next_due is not None and not each.queued and not each.paused
+            at_work = each.queued and (each.began_at or 0) > (each.ended_at or 0)
+            waits = each.next_due is not None and not each.paused and not at_work
             late.add_metric(labels, max(0.0, now - (each.next_due or now)) if waits else 0.0)
             fails.add_metric(labels, each.fails)
         backlog = GaugeMetricFamily(
@@ -161,9 +170,9 @@ class Meters:
             for state in ("waiting", "running"):
                 backlog.add_metric([lane, state], standing[lane, state])
         workers = GaugeMetricFamily("tillbridge_workers", "Workers by whether they live.", labels=["state"])
-        listed = self._service.workers()
-        workers.add_metric(["alive"], sum(not each.reaped for each in listed))
-        workers.add_metric(["dead"], sum(each.reaped for each in listed))
+        alive = len(self._service.living(self._dead_after))
+        workers.add_metric(["alive"], alive)
+        workers.add_metric(["dead"], len(self._service.workers()) - alive)
         left = GaugeMetricFamily(
             "tillbridge_budget_left",
             "What is left of a quota in a window, for all connections together; window bucket: drips.",
@@ -188,7 +197,10 @@ class Meters:
 
 
 class Watched:
-    """The small server beside a worker. `healthy` and `ready` return what is wrong, or None."""
+    """The small server beside a worker. `healthy` and `ready` return what is wrong, or None.
+
+    `may_watch` says who may read the figures: by address, the host they asked for, and their authorization.
+    """
 
     def __init__(
         self,
@@ -198,11 +210,12 @@ class Watched:
         *,
         healthy: Callable[[], str | None],
         ready: Callable[[], str | None],
+        may_watch: Callable[[str, str, str], bool],
     ) -> None:
         pages: dict[str, Callable[[], _Page]] = {
             "/healthz": lambda: _standing(healthy()),
             "/readyz": lambda: _standing(ready()),
-            "/metrics": lambda: (HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(meters.registry)),
+            "/metrics": lambda: _figures(meters),
         }
 
         class Handler(BaseHTTPRequestHandler):
@@ -211,7 +224,11 @@ class Watched:
             sys_version = ""
 
             def do_GET(self) -> None:
-                page = pages.get(self.path.partition("?")[0])
+                path = self.path.partition("?")[0]
+                page = pages.get(path)
+                asks = (self.client_address[0], *(self.headers.get(n, "") for n in ("Host", "Authorization")))
+                if path == "/metrics" and not may_watch(*asks):
+                    page = _refused
                 status, kind, body = page() if page else (HTTPStatus.NOT_FOUND, "text/plain", b"not here\n")
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
@@ -222,7 +239,11 @@ class Watched:
             def log_message(self, *_: Any) -> None:
                 """Say nothing: a watcher asks every few seconds."""
 
-        self._server = ThreadingHTTPServer((host, port), Handler)
+        try:
+            self._server = ThreadingHTTPServer((host, port), Handler)
+        except OSError as error:
+            reason = f"{host}:{port} cannot be listened on: {error.strerror}; another port: --port"
+            raise ConfigurationInvalid([("service.port", reason)]) from error
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="watched", daemon=True)
 
@@ -239,6 +260,17 @@ class Watched:
         """Answer no more."""
         self._server.shutdown()
         self._server.server_close()
+
+
+def _figures(meters: Meters) -> _Page:
+    try:
+        return HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(meters.registry)
+    except SyncError as error:  # The database does not answer: what stands there cannot be told.
+        return _standing(str(error))
+
+
+def _refused() -> _Page:
+    return HTTPStatus.UNAUTHORIZED, "text/plain; charset=utf-8", f"{REFUSED}\n".encode()
 
 
 def _standing(wrong: str | None) -> _Page:

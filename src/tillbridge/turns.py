@@ -7,15 +7,23 @@ and the home's own lock says so to whoever works at the command line.
 
 A slice asks `check` before every call to a remote. It is always safe to end it
 there: that is what every crash does, and each slice can be run again.
+
+A load that was ended so would prepare its whole wave again each time. So it
+lends its turn where nothing that it remembers is a decision (`let_pass`): it
+stands still, whoever is in a hurry works, and it goes on. What it keeps
+meanwhile is a stake, a lease of its own that is never lent: if another worker
+has taken that, the load was taken over, and ends.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -26,12 +34,18 @@ from tillbridge.model.errors import Busy, Fenced, GiveWay
 from tillbridge.store.service import Service
 from tillbridge.wiring import alone
 
-# An ordinary job waits so long in its place, and is put off then; one in a hurry waits for longer. What
-# carries receipts begins to hurry when it would be put off: a load of its own connection lets it pass.
+# An ordinary job is put off at once where another is at work; one in a hurry waits in its place. What
+# carries receipts waits, too, and begins to hurry after a while: a load of its own connection lets it pass.
 _WAIT_SECONDS = 3.0
 _HURRY_SECONDS = 30.0
 _OVERTAKES_SECONDS = 10.0
 _LOOK_SECONDS = 0.05
+
+# Who has lent a turn waits so long to have it back, and ends its slice then.
+_LENT_SECONDS = 60.0
+
+# What the stake of a slice that lends is called, behind its connection's name.
+_STAKE = "load"
 
 # The keeper looks at every lease so often: whether somebody in a hurry waits for it, and whether it runs out.
 _KEEPER_SECONDS = 0.5
@@ -58,8 +72,22 @@ class Turn:
         self.wanted = False
         self.ending = False  # the process is to end, and has waited long enough
         self.stopped: str | None = None
+        self.lent = False  # to others, for now
+        self.lend: Callable[[], None] | None = None  # of a slice that says where it can stand still
         self._service = service
         self._last_seconds = valid_until - self.began
+
+    def let_pass(self) -> bool:
+        """Let whoever is in a hurry work first; say whether somebody did. Raises as `check` does.
+
+        Called where nothing that the slice remembers is a decision about what others may change.
+        """
+        lent = self.wanted and not (self.lost or self.ending or self.stopped) and self.lend is not None
+        if lent:
+            assert self.lend is not None
+            self.lend()
+        self.check()
+        return lent
 
     def check(self) -> None:
         """Let the slice go on, or end it. Raises Fenced, GiveWay."""
@@ -93,8 +121,10 @@ class Turn:
     def renew(self, seconds: float) -> bool:
         """Hold the lease for longer; False when it is lost."""
         self._last_seconds = seconds
-        before = time.monotonic()
-        ours, wanted = self._service.keep_lease(self.name, self.token, seconds)
+        before, token = time.monotonic(), self.token
+        ours, wanted = self._service.keep_lease(self.name, token, seconds)
+        if self.lent or self.token != token:
+            return True  # It was lent while we asked: what was answered is of a turn that is over.
         if ours:
             self.valid_until = before + seconds
             self.wanted = self.wanted or wanted
@@ -121,6 +151,7 @@ class Turns:
         self._held: dict[str, Turn] = {}
         self._lock = threading.Lock()
         self._ending = threading.Event()
+        self._stopping = threading.Event()  # nobody waits for a turn any more
         self._keeper = threading.Thread(target=self._keep, name="leases", daemon=True)
         self.trouble: BaseException | None = None
 
@@ -129,26 +160,39 @@ class Turns:
         self._keeper.start()
 
     @contextmanager
-    def take(self, name: str, home: Path | None, *, hurry: bool, overtakes: bool = False) -> Iterator[Turn]:
+    def take(
+        self, name: str, home: Path | None, *, hurry: bool, overtakes: bool = False, lends: bool = False
+    ) -> Iterator[Turn]:
         """Wait for a connection's turn and hold it. Raises Busy when it takes too long.
 
         `overtakes`: does not hurry, and yet is not put off by what can wait.
+        `lends`: can stand still while others work (see `Turn.let_pass`).
         `home`: where the lock of those at the command line is; None for a connection whose state is in
         no file, which the lease alone guards.
         """
         begun = time.monotonic()
-        waits = _HURRY_SECONDS if hurry else _OVERTAKES_SECONDS if overtakes else _WAIT_SECONDS
+        # What can wait does so in the due table: a place in the queue is for those who work.
+        waits = _HURRY_SECONDS if hurry else _OVERTAKES_SECONDS if overtakes else 0.0
         patience = begun + waits
-        hurries_at = begun if hurry else begun + self._overtakes_after if overtakes else patience
-        turn = self._wait(name, patience, hurries_at)
-        try:
-            with self._locked(home, patience):
-                yield turn
-        finally:
-            with self._lock:
-                self._held.pop(name, None)
-            if not turn.lost:
-                self._service.give_back(name, turn.token)
+        hurries_at = begun if hurry else begun + self._overtakes_after if overtakes else math.inf
+        with ExitStack() as held:
+            stake = None
+            if lends:
+                stake = self._wait(f"{name} {_STAKE}", patience, math.inf)
+                held.callback(self._give_back, stake)
+            turn = self._wait(name, patience, hurries_at)
+            held.callback(self._give_back, turn)
+            lock = held.enter_context(self._locked(home, patience))
+            if stake is not None:
+                turn.lend = partial(self._lend, turn, stake, lock, home)
+            yield turn
+
+    def _give_back(self, turn: Turn) -> None:
+        with self._lock:
+            if self._held.get(turn.name) is turn:
+                del self._held[turn.name]
+        if not turn.lost:
+            self._service.give_back(turn.name, turn.token)
 
     def _wait(self, name: str, patience: float, hurries_at: float) -> Turn:
         while True:
@@ -162,7 +206,7 @@ class Turns:
                 with self._lock:
                     self._held[name] = turn
                 return turn
-            if time.monotonic() > patience or self._ending.wait(_LOOK_SECONDS):
+            if time.monotonic() > patience or self._stopping.wait(_LOOK_SECONDS):
                 raise Busy(f"Another job of the connection {name} is at work.")
 
     def _tell(self, name: str) -> None:
@@ -177,7 +221,7 @@ class Turns:
             try:
                 stack.enter_context(alone(home))
             except Busy:
-                if time.monotonic() > patience or self._ending.wait(_LOOK_SECONDS):
+                if time.monotonic() > patience or self._stopping.wait(_LOOK_SECONDS):
                     raise
             else:
                 break
@@ -185,6 +229,7 @@ class Turns:
 
     def end_slices(self) -> None:
         """End every slice at its next call: the process has no more time."""
+        self._stopping.set()
         with self._lock:
             for turn in self._held.values():
                 turn.ending = True
@@ -195,6 +240,24 @@ class Turns:
             if name in self._held:
                 self._held[name].stopped = why
 
+    def _lend(self, turn: Turn, stake: Turn, lock: ExitStack, home: Path | None) -> None:
+        """Stand still while others work. Raises GiveWay when that takes long, Fenced if we were replaced."""
+        turn.lent = True
+        lock.close()
+        self._give_back(turn)
+        patience = time.monotonic() + _LENT_SECONDS
+        try:
+            again = self._wait(turn.name, patience, math.inf)
+            with self._lock:
+                turn.token, turn.valid_until, turn.wanted = again.token, again.valid_until, again.wanted
+                turn.lent, turn.ending = False, self._stopping.is_set()
+                self._held[turn.name] = turn
+            lock.push(self._locked(home, patience))
+        except Busy as error:
+            raise GiveWay("Others of this connection are at work; this goes on behind them.") from error
+        if not stake.renew(self._seconds):
+            raise Fenced(f"Another worker has taken over the load of {turn.name}. Nothing was lost.")
+
     def held(self) -> list[str]:
         """Return the connections that this worker is at."""
         with self._lock:
@@ -202,6 +265,7 @@ class Turns:
 
     def close(self) -> None:
         """Stop keeping."""
+        self._stopping.set()
         self._ending.set()
         if self._keeper.is_alive():
             self._keeper.join(timeout=2)

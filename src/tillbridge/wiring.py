@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,10 @@ from tillbridge.connectors.salesforce.auth import Credentials
 from tillbridge.connectors.salesforce.client import SalesforceClient
 from tillbridge.connectors.salesforce.questions import Questions
 from tillbridge.engine.connection import Connection, Progress, Scope, Settings, Silent
+from tillbridge.engine.directory import kept_directory, surroundings
 from tillbridge.engine.preflight import prepare
+from tillbridge.engine.prepared import Before, Kept, remember
+from tillbridge.engine.refill import Refilled, is_due, refill
 from tillbridge.engine.replay_of_erasures import guard
 from tillbridge.installation import installation_of, service_settings
 from tillbridge.model.clock import Clock, SystemClock
@@ -36,14 +39,15 @@ from tillbridge.store.journal import Journal, Patience
 from tillbridge.store.people import People
 from tillbridge.store.plans import Plans
 from tillbridge.store.raw import Raw
-from tillbridge.store.service import Service, open_service, service_url
+from tillbridge.store.service import FILE_NAME as SERVICE_FILE
+from tillbridge.store.service import Rested, Service, open_service, service_url
 from tillbridge.store.spool import Spool
 from tillbridge.store.state import State
 from tillbridge.store.tokens import Lock, TokenDrawer, drawer_name
 from tillbridge.store.tombstones import Tombstones
-from tillbridge.sync.budget import Caps
 from tillbridge.sync.fieldmap import FieldMap, compile_maps
 from tillbridge.sync.forecast import Plan
+from tillbridge.sync.quota import Caps
 from tillbridge.sync.safety import Limits
 from tillbridge.sync.schedule import Wishes
 
@@ -112,6 +116,8 @@ class Parts:
     tombstones: Tombstones
     holdings: Holdings
     spending: Spending
+    rested: Callable[[], Rested]  # what people let rest of it, as the service knows
+    before: Before | None = None  # the last preparation
 
     def close(self) -> None:
         """Hang up, and let the state file go."""
@@ -121,7 +127,24 @@ class Parts:
 
     def connect(self, *, fresh: bool = False, as_kept: bool = False) -> Connection:
         """Check both sides and make the engine's connection of it (see engine.preflight for the wishes)."""
-        connection = prepare(
+        kept = Kept(self.state)
+        connection = None
+        if self.before is not None and not fresh:
+            connection = self.before.again(kept, self._org(), self.clock, as_kept=as_kept)
+        if connection is None:
+            connection = self._prepare(fresh=fresh, as_kept=as_kept)
+            self._keep_instance(self.crm.org().instance_url)
+            is_settled = Kept(self.state).mark == kept.mark  # What it rests on was there before it.
+            self.before = remember(connection, kept, self._org()) if is_settled else None
+        guard(connection, self.tombstones, self.holdings)
+        return connection
+
+    def _org(self) -> tuple[str, str]:
+        org = self.crm.org()
+        return org.id, org.instance_url
+
+    def _prepare(self, *, fresh: bool, as_kept: bool) -> Connection:
+        return prepare(
             settings=self.settings,
             till=self.till,
             crm=self.crm,
@@ -142,9 +165,6 @@ class Parts:
             fresh=fresh,
             as_kept=as_kept,
         )
-        self._keep_instance(self.crm.org().instance_url)
-        guard(connection, self.tombstones, self.holdings)
-        return connection
 
     def _keep_instance(self, url: str) -> None:
         """Keep the org's own address, so that alerts can link into it also when nobody can log in."""
@@ -164,11 +184,13 @@ def open_home(
     http: Http | None = None,
     books: Books | None = None,
     patience_seconds: float = PATIENCE_SECONDS,
+    service: Service | None = None,
 ) -> Parts:
     """Open a home directory: its configuration, state and clients. `history`: what is written is no news.
 
     `http` is the way to both remotes; without one, the network. `books` are where calls are counted;
     without any, those of the installation. A call waits for its turn for `patience_seconds` at most.
+    `service`: the installation's shared tables, where they are open already.
     """
     clock = clock or SystemClock()
     rng = random.Random(seed)
@@ -176,12 +198,13 @@ def open_home(
     functions = configuration.functions(config)
     account = config.lightspeed.account_id
     maps = compile_maps(config.map, account=account, model=config.customers.model, functions=functions)
-    place = place_of(home, env)
+    place = place_of(home, env, service)
     if place.url is None:
         open_vault(home, env)  # Without its key a state is not even opened.
-    state = open_state(home, clock, env)
+    state = open_state(home, clock, env, service)
     try:
-        vault = vault_for(home, state, env)
+        vault = vault_for(home, state, env, service)
+        fill_in(config, state, vault)
     except SyncError:
         state.close()
         raise
@@ -216,33 +239,67 @@ def open_home(
         tombstones=Tombstones(state, vault, home),
         holdings=Holdings(state, vault, home),
         spending=spending,
+        rested=lambda: _rested(home, env, service),
     )
+
+
+def _rested(home: Path, env: Mapping[str, str], service: Service | None) -> Rested:
+    """Return what people let rest of a home's connection."""
+    folder, name = installation_of(home)
+    if service is not None:
+        return service.rested(name)
+    if service_settings(folder, env).database_url is None and not (folder / SERVICE_FILE).exists():
+        return Rested()  # It was never served.
+    opened = _service_of(home, env)
+    try:
+        return opened.rested(name)
+    finally:
+        opened.close()
 
 
 def _books_of(home: Path, env: Mapping[str, str]) -> Books:
     """Return the books of the installation that a home belongs to, opened when the first call is made."""
-
-    def opened() -> Service:
-        folder = installation_of(home)[0]
-        url = service_settings(folder, env).database_url
-        return open_service(service_url(folder, url.get_secret_value() if url else None), pooled=False)
-
-    return SharedBooks(opened, own=True)
+    return SharedBooks(lambda: _service_of(home, env), own=True)
 
 
-def place_of(home: Path, env: Mapping[str, str] = os.environ) -> Place:
-    """Return where the state of a home's connection is: beside it, or in its installation's database."""
+def _service_of(home: Path, env: Mapping[str, str]) -> Service:
+    folder = installation_of(home)[0]
+    url = service_settings(folder, env).database_url
+    return open_service(service_url(folder, url.get_secret_value() if url else None), pooled=False)
+
+
+def place_of(home: Path, env: Mapping[str, str] = os.environ, service: Service | None = None) -> Place:
+    """Return where the state of a home's connection is: beside it, or in its installation's database.
+
+    `service`: the installation's shared tables where they are open: its file is not read again.
+    """
     folder, name = installation_of(home)
+    if service is not None:
+        return Place(home, connection=name) if service.is_sqlite else Place(home, service.url, name)
     secret = service_settings(folder, env).database_url
     if secret is None:
         return Place(home, connection=name)
     return Place(home, service_url(folder, secret.get_secret_value()), name)
 
 
-def open_state(home: Path, clock: Clock | None = None, env: Mapping[str, str] = os.environ) -> State:
+def open_state(
+    home: Path,
+    clock: Clock | None = None,
+    env: Mapping[str, str] = os.environ,
+    service: Service | None = None,
+) -> State:
     """Open the state of a home's connection."""
-    place = place_of(home, env)
+    place = place_of(home, env, service)
     return State(open_database(place), clock or SystemClock(), place)
+
+
+def fill_in(config: Config, state: State, vault: Vault) -> Refilled | None:
+    """Fill in what people look at where a state is older than the tables for it; None: nothing is missing."""
+    if not is_due(state):
+        return None
+    directory = kept_directory(People(state, vault))
+    around = surroundings(directory, settings_of(config)) if directory else None
+    return refill(state, Raw(state, vault, config.keep.raw_days), Spool(state, vault), around)
 
 
 def _lock_of(place: Place, remote: str) -> Lock:
@@ -252,12 +309,14 @@ def _lock_of(place: Place, remote: str) -> Lock:
     return lambda: held(place, f"{remote} token")
 
 
-def vault_for(home: Path, state: State, env: Mapping[str, str] = os.environ) -> Vault:
+def vault_for(
+    home: Path, state: State, env: Mapping[str, str] = os.environ, service: Service | None = None
+) -> Vault:
     """Open the vault of a home whose state is open: its hashes outlive a change of the key.
 
     Raises ConfigurationInvalid when the key that sealed the state is on another machine only.
     """
-    place = place_of(home, env)
+    place = place_of(home, env, service)
     is_missing = not env.get(KEY_VARIABLE) and not (home / KEY_FILE).exists()
     if place.url is not None and is_missing and state.holds_sealed():
         text = (

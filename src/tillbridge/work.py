@@ -13,10 +13,11 @@ import threading
 import time
 import traceback
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,25 +26,32 @@ from structlog.contextvars import bound_contextvars
 from tillbridge import alerts, installation, logs
 from tillbridge.config import FILE_NAME, Config
 from tillbridge.connectors.http import Http
-from tillbridge.engine import certificate, crosscheck
-from tillbridge.engine.backfill import STEPS
 from tillbridge.engine.connection import Connection
 from tillbridge.engine.fates import fate
 from tillbridge.engine.jobs import Job
+from tillbridge.engine.room import check_room_of
 from tillbridge.engine.schedule import back_off, interval_after
 from tillbridge.engine.streams import CUSTOMERS, PRODUCTS, SALES, STOCK, VOIDS
-from tillbridge.engine.sweep import sweep
-from tillbridge.engine.sync import AGAIN, LISTENS, force, sync_slice
+from tillbridge.engine.sync import LISTENS, force
+from tillbridge.engine.underway import Underway
+from tillbridge.kinds import KINDS, Done
 from tillbridge.model.clock import Clock
-from tillbridge.model.errors import Busy, Fenced, GiveWay, LimitReached, SyncError, Transient, outcome_of
+from tillbridge.model.errors import (
+    Busy,
+    ConfigurationInvalid,
+    Fenced,
+    GiveWay,
+    LimitReached,
+    SyncError,
+    Transient,
+)
+from tillbridge.noted import noted, word_of
 from tillbridge.spending import PATIENCE_SECONDS_OF_SLICE, SharedBooks
-from tillbridge.store.days import Days
-from tillbridge.store.hours import note_calls
-from tillbridge.store.service import LIMIT, Ended, Service, Stream
-from tillbridge.sync.budget import Lane
+from tillbridge.store.service import DOWN, LIMIT, Ended, Service, Stream
 from tillbridge.sync.demand import Seen, least_interval, of_late, survey_of, wants
 from tillbridge.sync.forecast import Survey
 from tillbridge.sync.freshness import Landed
+from tillbridge.sync.quota import Lane
 from tillbridge.sync.schedule import (
     LEARNT_WEEKS,
     Hours,
@@ -58,8 +66,17 @@ from tillbridge.sync.schedule import Stream as Polled
 from tillbridge.turns import Door, Pauses, Turn, Turns
 from tillbridge.wiring import Parts, open_home, plan_of, wishes_of
 
-# Behind another job of the same connection, or a run at the command line.
+# Behind another job of the same connection, or a run at the command line: twice as long each time.
 _PUT_OFF_SECONDS = 2.0
+_PUT_OFF_SECONDS_MAX = 8.0
+_PUT_OFF = "put off"
+
+# A remote that is down is asked again so often at least: when it is back, receipts are to go on soon.
+_DOWN_SECONDS_MAX = 600.0
+_GONE_SECONDS_MAX = 60.0
+
+# While polls find a remote down, what can wait looks for itself this often only, counted in its own turns.
+_LOOKS_ITSELF = 4
 
 # What a person has to put right is looked at again so often.
 _HALTED_SECONDS = 300.0
@@ -95,22 +112,30 @@ _CERTIFY_SECONDS = 3_600.0
 # What a run is called that a person has asked for.
 _RUNS = {"force": "sync", "replay": "replay"}
 
+# These ask no remote: they work also where nobody can log in.
+_AT_HOME = frozenset(("notify",))
+
+# What finds out whether a remote is back; everything else waits for it.
+_PROBES = frozenset(("poll",))
+
+# These could bring the history in: the room for it is looked at before they do.
+_BRINGS_HISTORY = frozenset(("poll", "cross-check", "sweep", "certify"))
+
+# What takes long stands in the journal from its beginning, for people to see.
+_LONG = frozenset(("backfill", "sweep"))
+
 # What may end a long slice of its own connection rather than wait for it.
 _OVERTAKING = frozenset(("poll", "replay"))
 
-_CHECKS_THAT_WAIT = timedelta(hours=1)
+# What stands still for whoever is in a hurry, rather than be ended and begin its wave again.
+_LENDING = frozenset(("backfill",))
+
+# A connection whose load stands still is opened once more, beside what the load has in hand.
+_ASIDE = " aside"
 
 # When the shops are open is learnt anew so often.
 _LEARNT_SECONDS = 3_600.0
 _WEEK_SECONDS = 7 * 86_400.0
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What one slice has done. `more`: there is more at once."""
-
-    counts: Mapping[str, int]
-    more: bool = False
 
 
 def wanted_streams(config: Config) -> dict[tuple[str, str], float]:
@@ -140,7 +165,7 @@ def lane_of(job: Job) -> Lane:
 
 def wanted_kinds() -> frozenset[str]:
     """Return the kinds of what is done again and again."""
-    return frozenset(_KINDS)
+    return _AT_HOME | KINDS.keys()
 
 
 class Watcher(Protocol):
@@ -207,6 +232,7 @@ class Workshop:
         self._http = Http()
         self._books = SharedBooks(lambda: service)
         self._open: OrderedDict[str, _Opened] = OrderedDict()
+        self._homes: Mapping[str, Path] = {}
         self._lock = threading.Lock()
         self._rng = random.Random()
         self._watcher = watcher or Nobody()
@@ -224,8 +250,8 @@ class Workshop:
     def forget(self, name: str) -> None:
         """Close a connection that is there no more."""
         with self._lock:
-            opened = self._open.pop(name, None)
-        if opened is not None:
+            found = [self._open.pop(slot, None) for slot in (name, name + _ASIDE)]
+        for opened in filter(None, found):
             opened.parts.close()
 
     # --- one job -------------------------------------------------------------------------------
@@ -236,10 +262,11 @@ class Workshop:
         if job.wanted or job.kind == "force":
             return self._forced(job, begun)
         at = (job.connection, job.kind, job.name, int(job.gen))
-        if not self._service.began(at, self._now()):
+        stream = self._service.began(at, self._now())
+        if stream is None:
             return {"outcome": "skipped"}
         with bound_contextvars(connection=job.connection, job=job.id):
-            ended = self._slice(job)
+            ended = self._slice(job, stream)
         if ended is None:
             return {"outcome": "fenced"}
         self._service.ended(at, ended, self._now())
@@ -249,15 +276,23 @@ class Workshop:
     def _now(self) -> float:
         return self._clock.now().timestamp()
 
-    def _slice(self, job: Job) -> Ended | None:
+    def _slice(self, job: Job, stream: Stream) -> Ended | None:
         """Do a stream's slice; None when another worker has taken it over."""
-        stream = self._stream(job)
         self._watcher.began(job, self._now() - (stream.next_due or self._now()))
-        home = installation.connections(self._folder).get(job.connection)
-        if home is None:
-            return Ended(outcome="gone", next_in=None, why="there is no such connection any more")
         try:
-            with self._turns.take(job.connection, self._locked(home), hurry=False) as turn:
+            home = self._home(job.connection)
+            if home is None:
+                waits = back_off(stream.fails, self._rng, at_most=_GONE_SECONDS_MAX)
+                return Ended(outcome="gone", next_in=waits, why="its folder is not there", failed=True)
+            if (held := self._held_back(stream)) is not None:
+                return held
+            with self._turns.take(
+                job.connection,
+                self._locked(home),
+                hurry=False,
+                overtakes=job.kind in _OVERTAKING,
+                lends=job.kind in _LENDING,
+            ) as turn:
                 done = self._at_work(home, job, turn)
         except GiveWay as pause:
             return Ended(outcome="gave way", next_in=0.0, why=str(pause))
@@ -265,7 +300,9 @@ class Workshop:
             self._log.info("slice fenced", connection=job.connection, job=job.id)
             return None
         except Busy as error:
-            return Ended(outcome="put off", next_in=_PUT_OFF_SECONDS, why=str(error))
+            before = (stream.waits or 0.0) if stream.outcome == _PUT_OFF else 0.0
+            waits = min(_PUT_OFF_SECONDS_MAX, max(_PUT_OFF_SECONDS, 2 * before))
+            return Ended(outcome=_PUT_OFF, next_in=waits, why=str(error))
         except (SyncError, OSError) as error:
             return self._failed(stream, error)
         except Exception as error:  # noqa: BLE001  Our own bug: loud in log and status, and others go on.
@@ -279,7 +316,29 @@ class Workshop:
             waits = back_off(stream.fails + 4, self._rng)
             why = f"Tillbridge made a mistake ({type(error).__name__}); the log says where. Please report it."
             return Ended(outcome="broken", next_in=waits, why=why, failed=True)
+        if stream.outcome == DOWN:
+            self._service.resume_all(stream.connection, DOWN, self._now())
         return Ended(outcome="done", next_in=self._next_in(stream, done), counts=done.counts)
+
+    def _home(self, name: str) -> Path | None:
+        """Return a connection's home; while the installation's file cannot be read, where it was."""
+        try:
+            self._homes = installation.connections(self._folder)
+        except ConfigurationInvalid:
+            if not self._homes:
+                raise
+        home = self._homes.get(name)
+        return home if home is not None and (home / FILE_NAME).is_file() else None
+
+    def _held_back(self, stream: Stream) -> Ended | None:
+        """Let what can wait do so while polls find the remote down: it would hang beside them."""
+        if stream.kind in _PROBES | _AT_HOME or stream.fails % _LOOKS_ITSELF == _LOOKS_ITSELF - 1:
+            return None
+        for each in self._service.streams(stream.connection):
+            if each.kind in _PROBES and each.outcome == DOWN and each.fails and not each.paused:
+                waits = back_off(stream.fails, self._rng, at_most=_DOWN_SECONDS_MAX)
+                return Ended(outcome=DOWN, next_in=waits, why=each.why, failed=True)
+        return None
 
     def _next_in(self, stream: Stream, done: Done) -> float | None:
         if done.more or not stream.every:
@@ -300,8 +359,8 @@ class Workshop:
                 waits = seconds if seconds is not None else back_off(stream.fails, self._rng)
                 return Ended(outcome=LIMIT, next_in=waits, why=str(error))
             case Transient(retry_after_seconds=seconds):
-                waits = back_off(stream.fails, self._rng, seconds)
-                return Ended(outcome="remote down", next_in=waits, why=str(error), failed=True)
+                waits = back_off(stream.fails, self._rng, seconds, at_most=_DOWN_SECONDS_MAX)
+                return Ended(outcome=DOWN, next_in=waits, why=str(error), failed=True)
         waits = max(_HALTED_SECONDS, stream.every)
         return Ended(outcome="halted", next_in=waits, why=str(error), failed=True)
 
@@ -309,26 +368,38 @@ class Workshop:
         """Return where those at the command line lock a connection; on PostgreSQL they take the lease too."""
         return home if self._service.is_sqlite else None
 
-    def _stream(self, job: Job) -> Stream:
-        for each in self._service.streams(job.connection):
-            if (each.kind, each.name) == (job.kind, job.name):
-                return each
-        raise AssertionError(job.id)
-
     def _at_work(self, home: Path, job: Job, turn: Turn) -> Done:
-        with self._opened(job.connection, home, turn) as parts, _noted(parts, job.kind) as counts:
-            opened = self._open[job.connection]
+        with (
+            self._opened(job.connection, home, turn) as opened,
+            noted(opened.parts, job.kind, at_once=job.kind in _LONG) as counts,
+            _stop_noted(opened.parts),
+        ):
+            parts = opened.parts
+            if job.kind in _AT_HOME:
+                return self._tell_people(parts, job)
             self._spend_as(opened, lane_of(job), loading=job.kind == "backfill")
             connection = parts.connect()
+            if job.kind in _BRINGS_HISTORY:
+                check_room_of(connection, job.name)
             connection.give_way = turn.may_go_on
+            if turn.lend is not None:
+                connection.let_pass = partial(_let_pass, turn, parts, len(parts.tombstones.witnessed()))
             self._learn(opened, connection)
             expected = opened.expected(self._now())
             connection.settings = replace(connection.settings, poll_seconds=expected)
             with self._watched(job, opened, connection):
-                done = _KINDS[job.kind](parts, connection, job)
+                done = KINDS[job.kind](parts, connection, job)
             counts.update(done.counts)
             opened.stretch(job)
             return Done(dict(counts), done.more)
+
+    def _tell_people(self, parts: Parts, job: Job) -> Done:
+        """Send what people are to hear of, and ask neither side: it may be that nobody can log in."""
+        told = alerts.tell(parts, parts.clock.now())
+        if told.failed:
+            self._log.info("alerts not sent", failed=len(told.failed))
+        self._watcher.problems(job.connection, parts.journal.count_by_cause())
+        return Done({"told": told.sent, "not told": len(told.failed)})
 
     @contextmanager
     def _watched(self, job: Job, opened: _Opened, connection: Connection) -> Iterator[None]:
@@ -345,8 +416,6 @@ class Workshop:
                 opened.called[remote] = now
             watcher.spent(job.connection, parts.spending.spent)
             parts.spending.spent = {}
-            if job.kind == "notify":
-                watcher.problems(job.connection, parts.journal.count_by_cause())
 
     def _spend_as(self, opened: _Opened, lane: Lane, *, loading: bool = False) -> None:
         """Say what the slice's calls are for; a load goes slower while the shops are known to be open."""
@@ -375,28 +444,33 @@ class Workshop:
     # --- what a person wants now ---------------------------------------------------------------
 
     def _forced(self, job: Job, begun: float) -> dict[str, Any]:
-        home = installation.connections(self._folder).get(job.connection)
-        if home is None:
-            return {"outcome": "halted", "why": f"There is no connection {job.connection}."}
         try:
+            home = self._home(job.connection)
+            if home is None:
+                return {"outcome": "halted", "why": f"There is no connection {job.connection}."}
             with self._turns.take(job.connection, self._locked(home), hurry=True) as turn:
                 fates, run = self._force(home, job, turn)
         except (SyncError, OSError) as error:
             self._note(job, Ended(outcome="halted", next_in=None, why=str(error), failed=True), begun)
-            return {"outcome": _outcome(error), "why": str(error), "retry_after": _retry_after(error)}
+            return {"outcome": word_of(error), "why": str(error), "retry_after": _retry_after(error)}
         self._note(job, Ended(outcome="done", next_in=None, counts={"forced": len(fates)}), begun)
         return {"outcome": "done", "records": fates, "run": run}
 
     def _force(self, home: Path, job: Job, turn: Turn) -> tuple[list[dict[str, Any]], int | None]:
-        with self._opened(job.connection, home, turn) as parts, _noted(parts, _RUNS[job.kind]) as counts:
+        with (
+            self._opened(job.connection, home, turn) as opened,
+            noted(opened.parts, _RUNS[job.kind], at_once=True) as counts,
+        ):
+            parts = opened.parts
             parts.spending.begin("urgent")
             connection = parts.connect()
-            with self._watched(job, self._open[job.connection], connection):
+            with self._watched(job, opened, connection):
                 delivery = force(
                     connection,
                     customers=job.wanted.get("customer", ()),
                     sales=job.wanted.get("sale", ()),
                     products=job.wanted.get("product", ()),
+                    people=job.wanted.get("person", ()),
                 )
             counts.update(delivery.counts)
             fates = [fate(parts.state, delivery, kind, i) for kind, ids in job.wanted.items() for i in ids]
@@ -405,15 +479,16 @@ class Workshop:
     # --- open connections ----------------------------------------------------------------------
 
     @contextmanager
-    def _opened(self, name: str, home: Path, turn: Turn) -> Iterator[Parts]:
+    def _opened(self, name: str, home: Path, turn: Turn) -> Iterator[_Opened]:
         """Hand out a connection's parts to the one slice whose turn it is."""
         opened = self._get(name, home)
         opened.door.turn = opened.clock.turn = turn
         opened.parts.state.fence = turn.fence
         try:
-            yield opened.parts
+            yield opened
         finally:
             opened.parts.spending.settle()
+            opened.underway.rest()
             opened.door.turn = opened.clock.turn = None
             opened.parts.state.fence = None
             opened.parts.state.rest()  # Hundreds of open files would use up the handles.
@@ -446,22 +521,36 @@ class Workshop:
     def _get(self, name: str, home: Path) -> _Opened:
         changed_at = (home / FILE_NAME).stat().st_mtime_ns
         with self._lock:
-            opened = self._open.get(name)
+            slot, opened = name, self._open.get(name)
+            if opened is not None and opened.door.turn is not None:
+                slot, opened = name + _ASIDE, self._open.get(name + _ASIDE)
             if opened is not None and opened.changed_at == changed_at:
-                self._open.move_to_end(name)
+                self._open.move_to_end(slot)
                 return opened
         door, clock = Door(self._http), Pauses(self._clock)
-        parts = open_home(
-            home,
-            clock=clock,
-            http=door,
-            env=self._env,
-            books=self._books,
-            patience_seconds=PATIENCE_SECONDS_OF_SLICE,
-        )
-        made = _Opened(parts, door, clock, changed_at)
+        underway = Underway(self._service, name, self._now)
+        try:
+            parts = open_home(
+                home,
+                clock=clock,
+                progress=underway,
+                http=door,
+                env=self._env,
+                books=self._books,
+                patience_seconds=PATIENCE_SECONDS_OF_SLICE,
+                service=self._service,
+            )
+        except ConfigurationInvalid as error:
+            if opened is None:
+                raise
+            # What was good stays in force until what it was changed to is, too.
+            if opened.unreadable_at != changed_at:
+                opened.unreadable_at = changed_at
+                self._log.error("configuration not taken", connection=name, error=str(error))
+            return opened
+        made = _Opened(parts, door, clock, underway, changed_at)
         with self._lock:
-            self._open[name] = made
+            self._open[slot] = made
             if len(self._open) > _OPEN_MAX:
                 # Nobody works with it: whoever does has moved it to the end.
                 _, rested = self._open.popitem(last=False)
@@ -474,7 +563,9 @@ class _Opened:
     parts: Parts
     door: Door
     clock: Pauses
+    underway: Underway
     changed_at: int
+    unreadable_at: int | None = None  # a later change that could not be read
     hours: list[Hours | None] = field(default_factory=list)
     learnt_at: float = float("-inf")
     survey: Survey | None = None  # what is wanted of a day
@@ -502,46 +593,32 @@ class _Opened:
         self.at_least[job.name] = least_interval(name, pace, self.lately, left)
 
 
+@contextmanager
+def _stop_noted(parts: Parts) -> Iterator[None]:
+    """Remember why a slice stopped, for whoever is told of the silence."""
+    try:
+        yield
+    except (GiveWay, Fenced):
+        raise
+    except SyncError as error:
+        if (run := parts.state.run_id) is not None:
+            alerts.note_stop(parts, run, str(error))
+        raise
+
+
+def _let_pass(turn: Turn, parts: Parts, erasures: int) -> None:
+    """Let others work while a load stands still. Raises GiveWay when somebody was erased meanwhile.
+
+    Of those who were, it may have rows in hand.
+    """
+    if turn.let_pass() and len(parts.tombstones.witnessed()) != erasures:
+        raise GiveWay("Somebody was erased; what was prepared is prepared again without them.")
+
+
 def _places(error: BaseException) -> str:
     """Say where an error happened, without what it says: that may name people."""
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     return " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames))
-
-
-@contextmanager
-def _noted(parts: Parts, job: str) -> Iterator[Counter[str]]:
-    """Write a run down, unless nothing came of it: a quiet poll each minute is no story."""
-    run = parts.journal.start(job)
-    till, crm = parts.till.calls, parts.crm.calls
-    counts: Counter[str] = Counter()
-    outcome = "broken"
-    try:
-        with bound_contextvars(run=run):
-            yield counts
-        outcome = "done"
-    except BaseException as error:
-        outcome = _outcome(error)
-        raise
-    finally:
-        if outcome == "fenced":
-            pass  # It is the other one's run by now.
-        elif outcome in {"done", "gave way"} and not any(
-            n for name, n in counts.items() if name != "unchanged"
-        ):
-            parts.journal.drop(run)
-        else:
-            parts.journal.end(run, outcome, counts, parts.till.calls - till, parts.crm.calls - crm)
-        if outcome != "fenced":
-            note_calls(parts.state, parts.till.calls - till, parts.crm.calls - crm)
-
-
-def _outcome(error: BaseException) -> str:
-    match error:
-        case GiveWay():
-            return "gave way"
-        case Fenced():
-            return "fenced"
-    return outcome_of(error)
 
 
 def _retry_after(error: BaseException) -> float | None:
@@ -551,91 +628,3 @@ def _retry_after(error: BaseException) -> float | None:
         case Transient(retry_after_seconds=seconds):
             return seconds
     return None
-
-
-# --- what each kind does -------------------------------------------------------------------------
-
-
-def _poll(_parts: Parts, connection: Connection, job: Job) -> Done:
-    return Done(*sync_slice(connection, {job.name}))
-
-
-def _replay(_parts: Parts, connection: Connection, _job: Job) -> Done:
-    return Done(*sync_slice(connection, {AGAIN}))
-
-
-def _cross_check(parts: Parts, connection: Connection, _job: Job) -> Done:
-    """Run the checks that are due, behind a poll: what that tells was not missed."""
-    due = crosscheck.due(connection)
-    if not due:
-        return Done({})
-    # Voids are read as often as lines are checked: only what looks far back could take one for missed.
-    far = any(check.every > _CHECKS_THAT_WAIT for check in due)
-    counts, more = sync_slice(connection, {SALES, VOIDS} if far else {SALES})
-    if more:
-        return Done(counts, more=True)
-    for number, check in enumerate(due):
-        if number:
-            connection.give_way()
-        # What looks far back can wait longer than what makes up for a late line.
-        parts.spending.begin("sales" if check.every < _CHECKS_THAT_WAIT else "sweep")
-        counts.update(crosscheck.run_check(connection, check).counts)
-    return Done(counts)
-
-
-def _sweep(_parts: Parts, connection: Connection, _job: Job) -> Done:
-    return Done(sweep(connection).counts)
-
-
-def _certify(_parts: Parts, connection: Connection, _job: Job) -> Done:
-    """Prove the oldest business day that is over and not yet proven."""
-    days = certificate.due(connection)
-    if not days:
-        return Done({})
-    counts: Counter[str] = Counter()
-    try:
-        polled, more = sync_slice(connection, {SALES, VOIDS, AGAIN})
-        counts.update(polled)
-        if more:
-            return Done(counts, more=True)
-        day, stores = next(iter(days.items()))
-        proven = certificate.prove(connection, day, stores)
-    except (GiveWay, Fenced):
-        raise
-    except SyncError as error:
-        Days(connection.state).note_held_up(str(error))
-        raise
-    counts["receipts"] += sum(totals.sales for totals in proven.till.values())
-    counts["differences"] += len(proven.differences) + len(proven.receipts)
-    return Done(counts, more=len(days) > 1)
-
-
-def _notify(parts: Parts, _connection: Connection, _job: Job) -> Done:
-    told = alerts.tell(parts, parts.clock.now())
-    if told.failed:
-        logs.logger().info("alerts not sent", failed=len(told.failed))
-    return Done({"told": told.sent, "not told": len(told.failed)})
-
-
-def _backfill(parts: Parts, connection: Connection, _job: Job) -> Done:
-    """Load the history as far as one turn goes; it goes on where it was left."""
-    counts: Counter[str] = Counter()
-    parts.crm.history = True
-    try:
-        for load in STEPS.values():
-            counts.update(load(connection))
-            connection.give_way()
-    finally:
-        parts.crm.history = False
-    return Done(counts)
-
-
-_KINDS: Mapping[str, Callable[[Parts, Connection, Job], Done]] = {
-    "poll": _poll,
-    "replay": _replay,
-    "cross-check": _cross_check,
-    "sweep": _sweep,
-    "certify": _certify,
-    "notify": _notify,
-    "backfill": _backfill,
-}

@@ -4,6 +4,7 @@ import pytest
 
 from tillbridge.alerts.plan import (
     NEW_MESSAGES_MAX,
+    NOTHING_RESTED,
     Digest,
     Disagrees,
     Due,
@@ -21,6 +22,7 @@ from tillbridge.alerts.plan import (
 )
 from tillbridge.store.days import HeldUp, StoreDay
 from tillbridge.store.notices import Cause, Example, Notice, Pulse
+from tillbridge.store.service import Rested
 from tillbridge.sync.freshness import Burning
 
 HOUR = 3_600.0
@@ -191,6 +193,35 @@ def test_streams(pulses, notices, expected):
     assert expected == [due.news for due in planned(pulses=pulses, notices=notices).due]
 
 
+SILENT = Notice("stream sales", "silent", NOW - 60, 1)
+
+
+@pytest.mark.parametrize(
+    ("rested", "notices", "expected"),
+    [
+        pytest.param(Rested(frozenset({"sales"})), [], [], id="what a person paused is not silent"),
+        pytest.param(
+            Rested(frozenset({"stock"})), [], [Silent((LATE,))], id="that another stream rests is no excuse"
+        ),
+        pytest.param(
+            Rested(frozenset({"sales"})), [SILENT], [], id="nobody hears of its end while it rests, either"
+        ),
+        pytest.param(
+            Rested(resumed_at=NOW - 180), [], [], id="after a rest it has as long as ever to show itself"
+        ),
+        pytest.param(
+            Rested(resumed_at=NOW - 181), [], [Silent((LATE,))], id="and no longer, also after a rest"
+        ),
+    ],
+)
+def test_silence_on_a_person_s_wish_is_nobody_s_worry(rested, notices, expected):
+    known = {notice.topic: notice for notice in notices}
+
+    found = plan([], [LATE], known, now=NOW, digest_seconds=SIX, rested=rested)
+
+    assert expected == [due.news for due in found.due]
+
+
 def test_what_a_channel_took_is_not_planned_again():
     causes, pulses = [cause("a", 3, (7,)), B], [LATE, STOCK_LATE]
     first = planned(causes, pulses)
@@ -298,11 +329,21 @@ def test_a_plan_that_was_held_back_is_told_once_and_forgotten_when_it_is_decided
 BURNING = Burning(kind="sale", late=9, of=20, hours=1.0, seconds=120.0, share=0.95, stage="seen")
 
 
-def late(*burning, notices=()):
-    found = plan(
-        (), (), {notice.topic: notice for notice in notices}, now=NOW, digest_seconds=SIX, late=burning
-    )
+def late(*burning, notices=(), rested=NOTHING_RESTED):
+    known = {notice.topic: notice for notice in notices}
+    found = plan((), (), known, now=NOW, digest_seconds=SIX, late=burning, rested=rested)
     return [each.news for each in found.due]
+
+
+@pytest.mark.parametrize(
+    ("burning", "notices"),
+    [
+        pytest.param([BURNING], [], id="receipts whose polls a person paused are not late"),
+        pytest.param([], [Notice("fresh sale", "late", NOW - HOUR, 9)], id="nor are they in time again"),
+    ],
+)
+def test_what_rests_is_not_late(burning, notices):
+    assert [] == late(*burning, notices=notices, rested=Rested(frozenset({"sales"})))
 
 
 def fresh(state, hours_ago=1.0):

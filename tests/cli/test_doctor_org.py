@@ -29,6 +29,7 @@ def sold(world, count=3):
 AUTOMATIONS = [
     {"kind": "flow", "name": "Points", "object": "Sales_Transaction__c", "when": "RecordAfterSave"},
     {"kind": "flow", "name": "Old_One", "object": "Sales_Transaction__c", "active": False},
+    {"kind": "flow", "name": "Being_Edited", "object": "Account", "draft": True},
     {"kind": "flow", "name": "Elsewhere", "object": "Opportunity"},
     {"kind": "flow", "name": "Nightly", "object": "Account", "when": "Scheduled"},
     {"kind": "trigger", "name": "SaleTrigger", "object": "Sales_Transaction__c"},
@@ -39,6 +40,7 @@ AUTOMATIONS = [
 ]
 ACTING = {
     "flow Points",
+    "flow Being_Edited",
     "trigger SaleTrigger",
     "trigger ContactTrigger",
     "validation rule Phone_Required",

@@ -38,7 +38,10 @@ HASHES = {("record", "digest"), ("person_key", "key"), ("till_person_key", "key"
 @pytest.fixture
 def shop(found):
     """A shop whose state holds something sealed of many kinds."""
-    world = found()
+    return _with_something_sealed(found())
+
+
+def _with_something_sealed(world):
     world.customer("Mirte", "Perelaer", email="mirte@mail.example")
     world.person("Anna", "Prins", email="anna@mail.example")
     world.ring(world.item("Ring", "100"))
@@ -107,6 +110,40 @@ def test_everything_opens_with_the_new_key_and_nothing_with_the_old(shop, env):
     assert 0 == sealed_by(shop, old)
     assert sealed_by(shop, open_vault(shop.home, after)) >= count
     assert 0 == shop.cli("sync", env=after).status, "tokens open, too"
+
+
+@pytest.fixture
+def shop_on_postgres(found, new_database):
+    """The same shop with its state in PostgreSQL."""
+    return _with_something_sealed(found(database=new_database))
+
+
+def test_a_state_in_postgresql_is_sealed_anew_too(shop_on_postgres):
+    shop = shop_on_postgres
+    shop.cli("backfill")
+    old, (count, unreadable) = open_vault(shop.home, {}), held(shop, {})
+    assert (True, []) == (count > 3, unreadable)
+
+    ran = shop.cli("key", "rotate", "--json")
+
+    assert 0 == ran.status, ran.said
+    assert (count, []) == held(shop, {})
+    assert 0 == sealed_by(shop, old)
+    assert sealed_by(shop, open_vault(shop.home, {})) >= count
+    assert 0 == shop.cli("sync").status, "tokens open, too"
+
+
+@pytest.mark.parametrize("steps", [2, 4])
+def test_on_postgresql_whoever_is_stopped_runs_it_again(shop_on_postgres, steps):
+    shop = shop_on_postgres
+    shop.cli("backfill")
+    old, (count, _) = open_vault(shop.home, {}), held(shop, {})
+    change = changes_of_key({}, shop.home)
+    assert steps == len(list(islice(change, steps)))
+    change.close()
+
+    assert 0 == shop.cli("key", "rotate").status
+    assert ((count, []), 0) == (held(shop, {}), sealed_by(shop, old))
 
 
 def test_people_are_still_found_by_their_hashes(shop):

@@ -117,3 +117,16 @@ def test_explain_reads_both_sides_when_asked_to(shop):
     assert ("Anna", "Prins", False) == shown()
     assert ("Anja", "Vos", True) == shown("--fresh")
     assert 2 == shop.cli("explain", "sale", 1, "--fresh").status
+
+
+def test_a_customer_is_taken_apart_from_somebody_else(shop):
+    crm_id = shop.known("customer", shop.anna).crm_id
+    assert 2 == shop.cli("matches", "unlink", "Anna", "--yes").status
+    ran = shop.cli("matches", "unlink", shop.anna, "--yes", "--json")
+    assert (1, crm_id) == (ran.status, ran.document["crm_id"])
+    assert ("review", None) == (
+        shop.standing("customer", shop.anna),
+        shop.known("customer", shop.anna).crm_id,
+    )
+    again = shop.cli("matches", "unlink", shop.anna, "--yes")
+    assert "nothing to take apart" in again.said

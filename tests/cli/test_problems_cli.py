@@ -2,6 +2,9 @@
 
 import pytest
 
+from tillbridge.store.access import Access
+from tillbridge.store.service import open_service, service_url
+
 
 @pytest.fixture
 def refused(world):
@@ -20,7 +23,7 @@ def listed(world, *more):
 
 
 def number(world, kind):
-    return next(p["id"] for p in listed(world)["problems"] if p["record"]["kind"] == kind)
+    return next(p["id"] for p in listed(world)["problems"] if p["kind"] == kind)
 
 
 def test_problems_are_listed_by_cause_with_what_to_do(refused):
@@ -39,9 +42,7 @@ def test_problems_are_listed_by_cause_with_what_to_do(refused):
 
     [one] = [c for c in listed(refused)["causes"] if c["message"] == "too many at once"]
     assert (1, ["Total__c"], {"retrying": 1}) == (one["count"], one["fields"], one["states"])
-    assert [str(refused.bad)] == [
-        p["record"]["id"] for p in listed(refused, "--cause", one["cause"])["problems"]
-    ]
+    assert [str(refused.bad)] == [p["till_id"] for p in listed(refused, "--cause", one["cause"])["problems"]]
     assert [] == listed(refused, "--state", "gave_up")["problems"]
 
 
@@ -101,6 +102,27 @@ def test_an_edit_is_sent_at_once(refused):
     assert "1 of 1 accepted.\n" == refused.cli("problems", "edit", problem, "LastName=Lunde").out
     again = refused.cli("problems", "edit", problem, "LastName=Lundin")
     assert (2, True) == (again.status, f"Problem {problem} is resolved" in again.said)
+
+
+def test_a_problem_is_noted_and_given_to_somebody(refused):
+    problem = number(refused, "sale")
+    service = open_service(service_url(refused.home, None))
+    Access(service).add("Kim Clerk", "operator", 0.0)
+    service.close()
+    assert 2 == refused.cli("problems", "assign", problem, "--to", "Nobody").status
+    assert (
+        "1 problem given to Kim Clerk.\n"
+        == refused.cli("problems", "assign", problem, "--to", "kim clerk").out
+    )
+    assert 0 == refused.cli("problems", "note", problem, "--text", "asked the shop").status
+    report = refused.cli("problems", "show", problem, "--json").document
+    assert ("Kim Clerk", [("assigned", "Kim Clerk"), ("note", "asked the shop")]) == (
+        report["assignee"],
+        [(each["what"], each["text"]) for each in report["remarks"]],
+    )
+    assert "asked the shop" in refused.cli("problems", "show", problem).said
+    assert 0 == refused.cli("problems", "assign", problem).status
+    assert refused.cli("problems", "show", problem, "--json").document["assignee"] is None
 
 
 def test_what_is_ignored_is_open_no_more(refused):

@@ -1,6 +1,7 @@
 """The survey of both accounts: what it asks, what it makes of the answers, what it makes of none."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -8,9 +9,9 @@ import pytest
 from tillbridge.connectors.lightspeed_r import protocol, wire
 from tillbridge.connectors.lightspeed_r.shapes import Unreadable
 from tillbridge.engine.connection import Settings, Silent
-from tillbridge.engine.survey import open_hours, survey
+from tillbridge.engine.survey import hours_a_day, survey
 from tillbridge.model.errors import BadRequest
-from tillbridge.model.reading import Page, TillAccount
+from tillbridge.model.reading import Page, Query, TillAccount
 from tillbridge.model.records import SaleState, Store
 
 NOW = datetime(2026, 3, 4, 20, tzinfo=UTC)
@@ -48,7 +49,12 @@ class Till:
 
     def sales(self, query):
         self.asked.append(query)
-        yield Page(self.kept, None, None, NOW)
+        kept = [s for s in self.kept if _is_within(s.completed_at, query)]
+        yield Page(kept, None, None, NOW)
+
+
+def _is_within(moment, query):
+    return (query.since is None or moment >= query.since) and (query.until is None or moment <= query.until)
 
 
 class Crm:
@@ -76,7 +82,7 @@ def test_what_it_makes_of_both_accounts():
     assert (100_000, 8_000, 5_000) == (found.sales, found.customers, found.products)
     assert (300, 10, 5) == (found.sales_a_day, found.customers_a_day, found.products_a_day)
     assert (3, 1) == (found.lines_a_sale, found.payments_a_sale)
-    assert 10.5 == found.open_hours
+    assert (10.5, 9) == (found.open_hours, found.selling_hours)
     assert 80 == found.people
     assert (105_000, 15_000, None) == (
         found.crm_calls_allowed,
@@ -91,8 +97,8 @@ def test_of_a_young_account_only_the_days_that_it_has_lived_count():
 
     found = surveyed(Till(counts, WEEK))
 
-    # Its oldest sale is five and a half days old, or a little more.
-    assert found.sales_a_day == pytest.approx(900 / 6.46, rel=0.01)
+    # Its first day was six days ago, and counts as a whole one.
+    assert found.sales_a_day == pytest.approx(900 / 6.875, rel=0.01)
 
 
 def test_history_that_stays_in_the_till_is_not_counted():
@@ -117,7 +123,38 @@ def test_hours_are_those_of_the_clock_on_the_wall():
     late = [Sale(datetime(2026, 3, day, 23, 30, tzinfo=UTC)) for day in range(1, 7)]
 
     # Half past midnight in Berlin: an hour of each day, and what lies around it.
-    assert 2.5 == open_hours(late, [BERLIN])
+    assert (2.5, 1) == hours_a_day(late, ZoneInfo("Europe/Berlin"))
+
+
+def test_a_day_on_which_nobody_sold_between_others_is_a_day_of_no_hours():
+    """Closed on Sundays: six days of ten hours are 60 in a week."""
+    days = (2, 3, 4, 5, 6, 7, 9)
+    week = [Sale(datetime(2026, 3, day, hour, tzinfo=UTC)) for day in days for hour in (9, 18)]
+
+    assert 10 * 7 / 8 == hours_a_day(week, ZoneInfo("UTC"))[1]
+
+
+def test_a_day_that_is_not_over_and_the_one_that_the_sample_begins_in_count_for_no_hours():
+    """Seen at eight in the evening: eight days ago only the last sales are in the sample."""
+    counts = {**COUNTS, "sales": (1_000, 560)}
+    partly = [Sale(NOW - timedelta(days=8) + timedelta(hours=1)), Sale(NOW - timedelta(hours=1))]
+
+    found = surveyed(Till(counts, [*partly, *WEEK]))
+
+    assert 9 == found.selling_hours
+
+
+def test_of_a_busy_shop_each_day_of_the_week_is_asked_for_its_first_and_last_sales():
+    till = Till(COUNTS, WEEK)
+
+    surveyed(till)
+
+    edges = [q for q in till.asked if isinstance(q, Query) and q.until and q.until < NOW]
+    assert [(1, False), (1, True), (2, False)] == [
+        ((NOW.date() - q.until.date()).days, q.newest_first) for q in edges[:3]
+    ]
+    assert 14 == len(edges)
+    assert {timedelta(days=1)} == {q.until - q.since for q in edges}
 
 
 # --- counting in the till ------------------------------------------------------------------------

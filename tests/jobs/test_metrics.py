@@ -27,7 +27,7 @@ def shop(tmp_path):
     world.employee("Kim", "Seller")
     world.configure(toml=OPEN)
     made = Shop(world)
-    made.meters = Meters(made.service, NoJobs(), lambda: made.now)
+    made.meters = Meters(made.service, NoJobs(), lambda: made.now, dead_after=30.0)
     made.workshop._watcher = made.meters
     made.run_due()
     yield made

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from tillbridge.model.errors import LimitReached
 from tillbridge.spending import SharedBooks, Spending, standings
 from tillbridge.store.service import open_service, service_url
-from tillbridge.sync.budget import Caps
+from tillbridge.sync.quota import Caps
 from tillbridge.turns import Turns
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

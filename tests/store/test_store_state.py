@@ -243,6 +243,42 @@ def test_a_sale_has_the_problems_of_its_lines_and_is_due_for_them(home):
     }
 
 
+def test_a_transaction_within_another_is_a_part_of_it(home):
+    with pytest.raises(ZeroDivisionError), home.state.begin():
+        home.stand("sale", "7", crm_id="a01")
+        assert "a01" == home.known("sale", "7").crm_id, "it is seen at once by whoever is within"
+        _ = 1 / 0
+
+    assert {} == home.state.known("sale", ["7"]), "and goes back with all of it"
+
+
+def test_an_announced_run_begins_with_what_is_first_settled_in_it(home):
+    begun = []
+    home.journal.announce("poll", begun.append)
+    assert ([], None, []) == (home.journal.last_runs(), home.state.begun_run, begun)
+
+    home.clock.sleep(5)
+    home.stand("sale", "7")
+
+    (run,) = home.journal.last_runs()
+    assert ("poll", home.state.begun_run) == (run.job, run.id)
+    assert 5.0 == home.clock.now().timestamp() - run.started_at, "it has begun when it was announced"
+    home.stand("sale", "8")
+    assert [run.id] == begun, "all of a slice is one run"
+
+
+def test_a_run_whose_beginning_went_back_begins_again(home):
+    home.journal.announce("poll", str)
+    with pytest.raises(ZeroDivisionError), home.state.begin():
+        home.stand("sale", "7")
+        _ = 1 / 0
+    assert (None, []) == (home.state.begun_run, home.journal.last_runs())
+
+    home.stand("sale", "8")
+
+    assert [home.state.begun_run] == [run.id for run in home.journal.last_runs()]
+
+
 def test_problems_of_one_cause_stand_together(home):
     refuse(
         home,

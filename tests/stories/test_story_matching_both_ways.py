@@ -3,12 +3,13 @@
 import pytest
 from world import key
 
-from tillbridge.cli.person import gather_person
+from tillbridge.cli.desk import ledger_of
 from tillbridge.config import load
 from tillbridge.engine.desk import Mistaken, choose, reviews
 from tillbridge.engine.newcomers import newcomers, say
 from tillbridge.engine.whatif import Books, what_if
 from tillbridge.sync.match import MatchRules
+from tillbridge.views.person import person
 from tillbridge.wiring import settings_of
 
 MAIL = {"person_account": "PersonEmail", "contact": "Email", "lead": "Email"}
@@ -37,7 +38,7 @@ def verdict(world, till_id):
 
 def explained(world, text):
     with world.opened() as parts:
-        return gather_person(parts, str(text))
+        return person(ledger_of(world.home, {}, parts.state, parts.vault), str(text))
 
 
 # --- from the CRM into the till --------------------------------------------------------------------
@@ -187,10 +188,10 @@ def test_a_create_that_a_duplicate_rule_stops_waits_with_the_record_it_found(gua
     with world.connected() as connection:
         (side,) = reviews(connection)
     assert [("Anna", own)] == [(each.first, each.id) for each in side.candidates]
-    (shown,) = explained(world, anna)["candidates"]
-    assert ("Anna Prins", own) == (shown["name"], shown["crm_id"])
-    assert ("Salesforce's duplicate rule" if names_it else None) == shown.get("what")
-    assert shown["link"].endswith(own)
+    (shown,) = explained(world, anna).candidates
+    assert ("Anna Prins", own) == (shown.side.name, shown.side.id)
+    assert ("Salesforce's duplicate rule" if names_it else None) == shown.why
+    assert shown.link.endswith(own)
 
     with world.connected() as connection:
         chosen = choose(connection, str(anna), own, "mirte")
@@ -315,17 +316,17 @@ def test_explain_tells_where_every_value_came_from_and_what_it_was_before(any_mo
     world.sync()
 
     for name in (anna, key("customer", anna), crm_id, crm_id[:15]):
-        report = explained(world, name)
-        assert (True, str(anna), crm_id) == (report["known"], report["id"], report["crm_id"])
-    fields = {each["field"]: each for each in report["fields"]}
+        page = explained(world, name)
+        assert (str(anna), crm_id) == (page.id, page.crm.id)
+    fields = {each.field: each for each in page.fields}
     first, mail = fields["FirstName"], fields[MAIL[world.model]]
-    assert ("Anja", "Anja", "till", "edit") == (first["till"], first["crm"], first["from"], first["how"])
-    assert ["Anne", "Anna"] == [each["before"] for each in first["earlier"]]
-    assert ("anja@prins.example", "crm") == (mail["till"], mail["from"])
-    assert [("till", "anna@prins.example")] == [(each["side"], each["before"]) for each in mail["earlier"]]
+    assert ("Anja", "Anja", "till", "edit") == (first.till, first.crm, first.source, first.how)
+    assert ["Anne", "Anna"] == [each.before for each in first.earlier]
+    assert ("anja@prins.example", "crm") == (mail.till, mail.source)
+    assert [("till", "anna@prins.example")] == [(each.side, each.before) for each in mail.earlier]
     phone = fields[MOBILE[world.model]]
-    assert ("till", "created from it", []) == (phone["from"], phone["how"], phone["earlier"])
-    assert phone["at"] is not None
+    assert ("till", "created from it", []) == (phone.source, phone.how, phone.earlier)
+    assert phone.at is not None
 
 
 def test_explain_tells_of_a_conflict_and_of_what_is_held_back(world):
@@ -338,24 +339,24 @@ def test_explain_tells_of_a_conflict_and_of_what_is_held_back(world):
     world.edit_customer(anna, email="till@prins.example")
     world.edit_in_crm(crm_id, PersonEmail="crm@prins.example")
     world.sync()
-    (conflict,) = explained(world, anna)["conflicts"]
+    (conflict,) = explained(world, anna).conflicts
     assert ("PersonEmail", "till@prins.example", "crm@prins.example", "open") == tuple(
-        conflict[name] for name in ("field", "till", "crm", "state")
+        getattr(conflict, name) for name in ("field", "till", "crm", "state")
     )
 
     world.pass_time(minutes=1)
     world.edit_in_crm(crm_id, FirstName="Anne")
     world.sync()
-    (held,) = explained(world, crm_id)["held"]
-    assert {"before": "Anna", "after": "Anne"} == held["fields"]["FirstName"]
+    (held,) = explained(world, crm_id).held
+    assert ("Anna", "Anne") == held.fields["FirstName"]
 
 
 def test_explain_tells_of_somebody_who_is_not_linked(unsure):
     world = unsure
-    report = explained(world, world.bea)
-    assert (True, "review") == (report["known"], report["arrival"]["state"])
+    page = explained(world, world.bea)
+    assert "review" == page.arrival.state
     assert [("Otto Kramer", str(world.otto))] == [
-        (each["name"], each["till_id"]) for each in report["arrival"]["candidates"]
+        (each.name, each.till_id) for each in page.arrival.candidates
     ]
-    assert "Bea Prins" == report["person"]["name"]
-    assert not explained(world, "001000000000000AAA")["known"]
+    assert "Bea Prins" == page.name
+    assert explained(world, "001000000000000AAA") is None

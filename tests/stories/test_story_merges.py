@@ -3,10 +3,11 @@
 import pytest
 from world import key
 
-from tillbridge.cli.person import gather_person
+from tillbridge.cli.desk import ledger_of
 from tillbridge.engine.crosscheck import CHECKS, run_check
 from tillbridge.engine.sweep import sweep
 from tillbridge.engine.sync import sync
+from tillbridge.views.person import person
 
 FIELD = {"person_account": "Account__c", "contact": "Contact__c", "lead": "Lead__c"}
 MAIL = {"person_account": "PersonEmail", "contact": "Email", "lead": "Email"}
@@ -45,7 +46,7 @@ def buyers(world):
 
 def explained(world, text):
     with world.opened() as parts:
-        return gather_person(parts, str(text))
+        return person(ledger_of(world.home, {}, parts.state, parts.vault), str(text))
 
 
 def checked(world):
@@ -92,16 +93,17 @@ def test_an_old_id_of_the_till_resolves_and_the_person_left_behind_is_named(two)
     counts = checked(world)
 
     assert 1 == counts["duplicates left in Salesforce"]
-    report = explained(world, world.anna)
-    assert (str(world.ben), world.bens) == (report["merged_into"], report["crm_id"])
-    assert f"{world.annas} was theirs and is a duplicate of {world.bens}" in report["reason"]
-    (old,) = (each for each in report["till_records"] if each["id"] == str(world.anna))
-    assert ("merged", {"crm_id": world.annas, "object": world.person_object}) == (
-        old["rule"],
-        old["left_behind"],
+    page = explained(world, world.anna)
+    (old,) = (each for each in page.records if each.side.id == str(world.anna))
+    assert (str(world.ben), world.bens) == (old.merged_into, page.crm.id)
+    assert f"{world.annas} was theirs and is a duplicate of {world.bens}" in page.reason
+    assert ("merged", world.annas, world.person_object) == (
+        old.rule,
+        old.left_behind.id,
+        old.left_behind.object,
     )
     assert {str(world.anna), str(world.ben)} == {
-        each["id"] for each in explained(world, world.bens)["till_records"]
+        each.side.id for each in explained(world, world.bens).records
     }
     assert world.annas in people(world)
 
@@ -110,7 +112,7 @@ def test_an_old_id_of_the_till_resolves_and_the_person_left_behind_is_named(two)
     world.sync()
     assert [world.bens] == people(world)
     assert [world.bens] * 2 == buyers(world)
-    assert world.bens == explained(world, world.annas)["crm_id"]
+    assert world.bens == explained(world, world.annas).crm.id
 
 
 def test_the_record_that_was_merged_away_writes_nothing_and_comes_back_as_nobody(two):
@@ -151,9 +153,9 @@ def test_a_merge_in_salesforce_is_followed_with_its_receipts_and_old_ids(two):
     assert [world.bens] * 2 == buyers(world)
     identities = world.rows("Customer_Identity__c").values()
     assert {world.bens} == {row[FIELD[world.model]] for row in identities}
-    report = explained(world, world.annas)
-    assert (True, world.bens) == (report["known"], report["crm_id"])
-    assert {str(world.anna), str(world.ben)} == {each["id"] for each in report["till_records"]}
+    page = explained(world, world.annas)
+    assert world.bens == page.crm.id
+    assert {str(world.anna), str(world.ben)} == {each.side.id for each in page.records}
 
 
 def test_the_key_of_the_loser_creates_nobody(two):

@@ -18,11 +18,12 @@ from tillbridge.config import Alerts, Freshness
 from tillbridge.logs import blotted
 from tillbridge.store import freshness
 from tillbridge.store.days import Days
-from tillbridge.store.notices import Notices
+from tillbridge.store.notices import Notices, Pulse
 from tillbridge.store.plans import HELD, OPEN, Plans
 from tillbridge.sync.freshness import SLOW_SECONDS, Burning, Objective, burning
 
 if TYPE_CHECKING:
+    from tillbridge.store.service import Rested
     from tillbridge.store.state import State
     from tillbridge.wiring import Parts
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 INSTANCE = "crm_instance"
 
 _STOPPED = "stopped"
+
+# What stands for a connection's streams before any was read.
+_FIRST = "sales"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +50,13 @@ def tell(parts: Parts, now: datetime) -> Told:
     if not has_channels(alerts):
         return Told()
     notices = Notices(parts.state, parts.vault)
-    causes, pulses, days = notices.causes(), notices.pulses(), Days(parts.state)
+    causes, pulses, days = notices.causes(), notices.pulses() or _never_read(parts), Days(parts.state)
     disagreeing, held_up, held = days.disagreeing(), days.held_up(), _held_back(parts.plans)
     places = Places(alerts.console_url, parts.state.fact(INSTANCE))
     runs = parts.journal.last_runs(1)
     outcome = runs[0].outcome if runs else None
-    late = _late(parts, now.timestamp())
+    rested = parts.rested()
+    late = _late(parts, now.timestamp(), rested)
     stopped = _stopped(parts, runs[0].id) if runs else None
     sent, failed = 0, []
     with open_channels(alerts, now) as channels:
@@ -66,6 +71,7 @@ def tell(parts: Parts, now: datetime) -> Told:
                 held_up=held_up,
                 held=held,
                 late=late,
+                rested=rested,
             )
             taken, sentence = _tell_one(channel, due, notices, places, outcome, stopped)
             sent += taken
@@ -74,9 +80,19 @@ def tell(parts: Parts, now: datetime) -> Told:
     return Told(sent, tuple(dict.fromkeys(failed)))
 
 
+def _never_read(parts: Parts) -> list[Pulse]:
+    """Return the pulse of a connection that was never read with success: silent since its first failure."""
+    kept = parts.state.fact(_STOPPED) or {}
+    if "since" not in kept:
+        return []
+    return [Pulse(_FIRST, kept["since"], parts.settings.poll_seconds[_FIRST])]
+
+
 def note_stop(parts: Parts, run: int, why: str) -> None:
     """Remember why a run stopped, and which remote stood in its way, for whoever is told of the silence."""
-    stop = {"run": run, "why": blotted(why), "side": _side(parts, why)}
+    before = parts.state.fact(_STOPPED) or {}
+    since = before.get("since", parts.state.now())
+    stop = {"run": run, "why": blotted(why), "side": _side(parts, why), "since": since}
     with parts.state.begin() as c:
         parts.state.keep(c, _STOPPED, stop)
 
@@ -109,9 +125,10 @@ def _host(url: str) -> str | None:
     return urlsplit(url).hostname
 
 
-def _late(parts: Parts, now: float) -> list[Burning]:
-    """Return the kinds of which too many come later than promised."""
+def _late(parts: Parts, now: float, rested: Rested) -> list[Burning]:
+    """Return the kinds of which too many come later than promised; a person's pause makes nobody late."""
     landed = freshness.since(parts.state, now - SLOW_SECONDS)
+    landed = [each for each in landed if each.began_at >= rested.resumed_at]
     found = (burning(landed, each, now) for each in objectives(parts.config.freshness))
     return [each for each in found if each is not None]
 

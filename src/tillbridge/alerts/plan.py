@@ -7,11 +7,12 @@ then nothing is told, and the next run decides the same again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tillbridge.store.days import HeldUp, StoreDay
 from tillbridge.store.notices import Cause, Notice, Pulse
+from tillbridge.store.service import Rested
 from tillbridge.sync.freshness import SLOW_SECONDS, Burning
 
 # A stream is silent when so many of its polls in a row are overdue.
@@ -25,6 +26,11 @@ UNCHANGED_SECONDS = 24 * 3600.0
 
 # A certificate that fails is tried again by the next run; only one that stays impossible is news.
 HELD_UP_SECONDS = 3 * 3600.0
+
+# By which poll the records of a kind come.
+STREAM_OF = {"sale": "sales", "customer": "customers"}
+
+NOTHING_RESTED = Rested()
 
 _DIGEST = "digest"
 _NOT_PROVEN = "certificate"
@@ -152,19 +158,25 @@ def plan(
     held_up: HeldUp | None = None,
     held: Sequence[HeldBack] = (),
     late: Sequence[Burning] = (),
+    rested: Rested = NOTHING_RESTED,
 ) -> Plan:
-    """Decide what one channel is to be told. `held_up`: why the daily certificate cannot be made."""
+    """Decide what one channel is to be told. `held_up`: why the daily certificate cannot be made.
+
+    `rested`: what people let rest on purpose, which is neither silent nor late.
+    """
     new = [cause for cause in causes if topic_of(cause) not in told]
     known = [cause for cause in causes if topic_of(cause) in told]
     due = [
-        *_streams(pulses, told, now),
+        *_streams(
+            [each for each in pulses if each.stream not in rested.paused], told, now, rested.resumed_at
+        ),
         *_new(new, now),
         *_gave_up(known, told, now),
         *_digest(known, told, now, digest_seconds),
         *_days(days, told, now),
         *_not_proven(held_up, told, now),
         *_held(held, told, now),
-        *_late(late, told, now),
+        *_late(late, told, now, {kind for kind, stream in STREAM_OF.items() if stream in rested.paused}),
     ]
     over = [*_over(causes, told, now, digest_seconds), *_days_over(days, held_up, told)]
     waiting = {_plan_topic(each) for each in held}
@@ -194,10 +206,12 @@ def _held(held: Sequence[HeldBack], told: Mapping[str, Notice], now: float) -> I
             yield Due(each, (Notice(_plan_topic(each), "told", now, each.customers),))
 
 
-def _late(late: Sequence[Burning], told: Mapping[str, Notice], now: float) -> Iterable[Due]:
-    """Tell once that a kind comes late, and once that it no longer does."""
-    burning = {_LATE + each.kind for each in late}
-    for each in late:
+def _late(
+    late: Sequence[Burning], told: Mapping[str, Notice], now: float, resting: Collection[str]
+) -> Iterable[Due]:
+    """Tell once that a kind comes late, and once that it no longer does; nothing of those that rest."""
+    burning = {_LATE + kind for kind in (*(each.kind for each in late), *resting)}
+    for each in (each for each in late if each.kind not in resting):
         topic = _LATE + each.kind
         if _was_silent(told, now):
             continue  # That is why they are late, and it was told.
@@ -236,13 +250,17 @@ def _days_over(days: Sequence[StoreDay], held_up: HeldUp | None, told: Mapping[s
         yield _NOT_PROVEN
 
 
-def _streams(pulses: Sequence[Pulse], told: Mapping[str, Notice], now: float) -> Iterable[Due]:
+def _streams(
+    pulses: Sequence[Pulse], told: Mapping[str, Notice], now: float, resumed_at: float
+) -> Iterable[Due]:
     fell_silent, came_back, still_silent = [], [], False
     for pulse in pulses:
         before = told.get(f"stream {pulse.stream}")
         was_silent = before is not None and before.state == "silent"
-        is_silent = now - pulse.polled_at > POLLS_MISSED * pulse.interval_seconds
-        if is_silent and not was_silent:
+        patience = POLLS_MISSED * pulse.interval_seconds
+        is_silent = now - pulse.polled_at > patience
+        # What goes on after a rest has as long to show itself as it always has.
+        if is_silent and not was_silent and now - resumed_at > patience:
             fell_silent.append(pulse)
         still_silent = still_silent or (is_silent and was_silent)
         if was_silent and not is_silent:

@@ -158,8 +158,8 @@ class _Play:
 
     def install_and_load(self) -> None:
         """Install the package and load the history, as history."""
-        from tillbridge.cli.setup import assign, deploy_package
         from tillbridge.engine.backfill import backfill
+        from tillbridge.setup.package import assign, deploy_package
         from tillbridge.wiring import open_home
 
         with self._desk.screen.progress() as progress:

@@ -25,14 +25,17 @@ from tillbridge.model.errors import ConfigurationInvalid, SyncError, outcome_of
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from tillbridge.config import Config
     from tillbridge.engine.connection import Progress
+    from tillbridge.secrets import Vault
     from tillbridge.store.arrivals import Arrivals
     from tillbridge.store.changes import Changes
     from tillbridge.store.journal import Journal
     from tillbridge.store.people import People
     from tillbridge.store.plans import Plan, Plans
     from tillbridge.store.state import State
-    from tillbridge.sync.budget import Lane
+    from tillbridge.sync.quota import Lane
+    from tillbridge.views.books import Names
     from tillbridge.wiring import Parts
 
 CONFIG_FILE = "tillbridge.toml"
@@ -82,6 +85,24 @@ class Desk:
         if option is not None or self.env.get("TILLBRIDGE_HOME"):
             return self.new_home(option)
         self.home = Path.cwd() if _is_installed(Path.cwd()) else Path.home() / ".tillbridge"
+        return self.home
+
+    def served_folder(self, option: Path | None) -> Path:
+        """Return the installation to serve; an empty folder becomes one, for the console to set up.
+
+        Raises ConfigurationInvalid for a folder that holds something else.
+        """
+        from tillbridge.installation import is_empty
+
+        named = option or (Path(self.env["TILLBRIDGE_HOME"]) if self.env.get("TILLBRIDGE_HOME") else None)
+        own = Path.home() / ".tillbridge"
+        places = [named.expanduser()] if named else [Path.cwd(), own]
+        if any(_is_installed(place) for place in places):
+            return self.find_installation(option)
+        self.home = next((place for place in places if is_empty(place)), None)
+        if self.home is None:
+            return self.find_installation(option)  # Says what is missing.
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self.home
 
     def new_home(self, option: Path | None) -> Path:
@@ -203,39 +224,69 @@ def open_books(desk: Desk, home: Path) -> Iterator[tuple[State, Journal, People]
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Everything that a home directory remembers of people and records."""
+    """Everything that a home directory remembers of people and records, as views.books.Memory has it."""
 
+    home: Path
+    env: Mapping[str, str]
     state: State
+    vault: Vault
     journal: Journal
     people: People
     arrivals: Arrivals
     changes: Changes
     plans: Plans
 
+    @property
+    def config(self) -> Config:
+        """Return the settings, read when they are asked for: not every look needs them right."""
+        from tillbridge import config
+
+        return config.load(self.home, self.env)
+
+    @contextmanager
+    def look(self) -> Iterator[Connection]:
+        """Open one reading transaction."""
+        with self.state.begin() as c:
+            yield c
+
+    def names(self) -> Names:
+        """Return what stores and employees are called."""
+        from tillbridge.views.books import read_names
+
+        return read_names(self.config, self.people)[0]
+
 
 @contextmanager
 def open_ledger(desk: Desk, home: Path) -> Iterator[Ledger]:
     """Open all books of a home directory, to look into them; no remote is asked."""
+    from tillbridge.wiring import open_state, vault_for
+
+    state = open_state(home, desk.clock, desk.env)
+    try:
+        yield ledger_of(home, desk.env, state, vault_for(home, state, desk.env))
+    finally:
+        state.close()
+
+
+def ledger_of(home: Path, env: Mapping[str, str], state: State, vault: Vault) -> Ledger:
+    """Return the books over a state that is open."""
     from tillbridge.store.arrivals import Arrivals
     from tillbridge.store.changes import Changes
     from tillbridge.store.journal import Journal
     from tillbridge.store.people import People
     from tillbridge.store.plans import Plans
-    from tillbridge.wiring import open_state, vault_for
 
-    state = open_state(home, desk.clock, desk.env)
-    try:
-        vault = vault_for(home, state, desk.env)
-        yield Ledger(
-            state,
-            Journal(state, vault),
-            People(state, vault),
-            Arrivals(state, vault),
-            Changes(state, vault),
-            Plans(state, vault),
-        )
-    finally:
-        state.close()
+    return Ledger(
+        home,
+        env,
+        state,
+        vault,
+        Journal(state, vault),
+        People(state, vault),
+        Arrivals(state, vault),
+        Changes(state, vault),
+        Plans(state, vault),
+    )
 
 
 @contextmanager

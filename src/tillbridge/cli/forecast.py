@@ -16,31 +16,15 @@ from tillbridge.cli.desk import Desk
 from tillbridge.model.errors import ConfigurationInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rich.console import Console
 
-    from tillbridge.sync.forecast import Forecast, Limit, Plan, Survey
-
-_HELD = {
-    "till": "Lightspeed's rate limit sets the pace",
-    "crm": "Salesforce's bulk jobs set the pace",
-    "calls": "Salesforce's calls of a day set the pace",
-}
-_LIMITS = {
-    "crm calls": ("Salesforce calls a day", "raise [budget], slow [schedule] down, or buy calls"),
-    "till rate": ("Lightspeed's rate limit", "slow [schedule] down, or stretch checks.sweep_days"),
-    "crm storage": ("Salesforce storage", "free some, buy more, or set sales.since"),
-    "bulk batches": ("Salesforce bulk batches", "load in parts, with sales.since"),
-}
-_A_DAY = 24.0
-_YEAR_DAYS = 365.0
-_MONTH_DAYS = 30.0
+    from tillbridge.sync.forecast import Forecast
 
 
 def show_forecast(desk: Desk, home: Path, text: str | None, *, as_json: bool) -> int:
     """Survey, predict, and print."""
     from tillbridge.engine.survey import survey
+    from tillbridge.setup.outlook import seen, told
     from tillbridge.sync.forecast import forecast, what_if
     from tillbridge.wiring import open_home, plan_of
 
@@ -69,10 +53,10 @@ def show_forecast(desk: Desk, home: Path, text: str | None, *, as_json: bool) ->
         desk.screen.document(document)
         return words.DONE
     result = desk.screen.result
-    for line in _seen(then_found, then_plan):
+    for line in seen(then_found, then_plan):
         result.print(line, soft_wrap=True)
     _show_day(result, then, now if text else None)
-    for line in _told(then):
+    for line in told(then):
         result.print(line, soft_wrap=True)
     return words.DONE
 
@@ -121,20 +105,6 @@ def _document(found: Forecast) -> dict[str, Any]:
 # --- on a screen ---------------------------------------------------------------------------------
 
 
-def _seen(found: Survey, plan: Plan) -> Iterator[str]:
-    yield (
-        f"{words.several(found.stores, 'store')} with {words.several(found.registers, 'register')}, open "
-        f"{found.open_hours:.0f} hours a day; {words.number(found.customers)} customers, "
-        f"{words.number(found.products)} products, {words.number(found.sales)} sales, "
-        f"{found.sales_a_day:,.0f} more a day with {found.lines_a_sale:.1f} lines and "
-        f"{found.payments_a_sale:.1f} payments each."
-    )
-    yield (
-        f"Sales are read every {plan.wishes.sales_seconds:.0f} s while a shop is open, everything again "
-        f"within {plan.sweep_days:g} days."
-    )
-
-
 def _show_day(result: Console, then: Forecast, before: Forecast | None) -> None:
     from rich.table import Table
 
@@ -154,50 +124,3 @@ def _show_day(result: Console, then: Forecast, before: Forecast | None) -> None:
 
 def _figures(calls: tuple[float, float]) -> tuple[str, str]:
     return f"{calls[0]:,.0f}", f"{calls[1]:,.0f}"
-
-
-def _told(found: Forecast) -> Iterator[str]:
-    load = found.load
-    yield (
-        f"The first load takes about {_hours(load.hours)} with {load.till:,.0f} Lightspeed calls and "
-        f"{load.crm:,.0f} Salesforce calls, beside live synchronisation: {_HELD[load.held_by]}."
-    )
-    yield (
-        f"Salesforce storage: {_megabytes(found.megabytes_first)} for the first load, then "
-        f"{_megabytes(found.megabytes_a_year)} a year."
-    )
-    yield from map(_limit, found.limits)
-    slipping = [
-        f"{lane} gets {given:,.0f} of {wanted:,.0f}"
-        for lane, wanted in found.wants().items()
-        if wanted and (given := found.given.get(lane, 0.0)) < wanted
-    ]
-    if slipping:
-        yield f"With so few Salesforce calls {'; '.join(slipping)}: those streams become slower, none stops."
-
-
-def _limit(limit: Limit) -> str:
-    title, advice = _LIMITS[limit.name]
-    size = _megabytes if limit.name == "crm storage" else "{:,.0f}".format
-    of = f"{size(limit.wanted)} of {size(limit.there)}"
-    if limit.in_days is None:
-        return f"{title}: {of}, enough for years."
-    if limit.in_days <= 0:
-        return f"{title}: {of}, not enough: {advice}."
-    return f"{title}: {of}; full in about {_days(limit.in_days)}: {advice}."
-
-
-def _hours(hours: float) -> str:
-    if hours < 1:
-        return f"{max(1.0, hours * 60):.0f} minutes"
-    return f"{hours:.0f} hours" if hours < 2 * _A_DAY else f"{hours / _A_DAY:.1f} days"
-
-
-def _days(days: float) -> str:
-    if days < 2 * _MONTH_DAYS:
-        return f"{days:.0f} days"
-    return f"{days / _MONTH_DAYS:.0f} months" if days < _YEAR_DAYS else f"{days / _YEAR_DAYS:.1f} years"
-
-
-def _megabytes(megabytes: float) -> str:
-    return f"{megabytes:,.0f} MB" if megabytes < 10_000 else f"{megabytes / 1024:,.1f} GB"

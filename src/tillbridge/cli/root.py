@@ -160,6 +160,21 @@ def at_home(context: typer.Context, home: Path | None, *, as_json: bool = False)
     return desk, found
 
 
+def at_served(context: typer.Context, home: Path | None) -> tuple[Desk, Path]:
+    """Return what a service works with; an empty folder becomes an installation.
+
+    Raises:
+        ConfigurationError: the folder holds something that is none.
+
+    """
+    from tillbridge import logs
+
+    desk = desk_for(context)
+    folder = desk.served_folder(home)
+    logs.configure(folder, desk.env)
+    return desk, folder
+
+
 def at_installation(context: typer.Context, home: Path | None, *, as_json: bool = False) -> tuple[Desk, Path]:
     """Return what a command works with that is about an installation and all of its connections.
 

@@ -18,7 +18,7 @@ from tillbridge.cli.desk import (
     tell_held,
     who_asks,
 )
-from tillbridge.cli.person import is_crm_id, long_id
+from tillbridge.cli.person import is_crm_id
 from tillbridge.cli.plans import approve_all
 
 if TYPE_CHECKING:
@@ -74,7 +74,11 @@ def _is_loaded(parts: Parts) -> bool:
 
 
 def _forget_progress(parts: Parts) -> None:
+    from tillbridge.engine.room import ROOM
+
     with parts.state.begin() as c:
+        if parts.state.cursor("backfill products") is not None:
+            parts.state.keep(c, ROOM, True)  # What is there takes no more room for being compared.
         for kind in _KINDS:
             parts.state.move_cursor(c, f"backfill {kind}", None)
 
@@ -175,6 +179,7 @@ def run_forced(
     from tillbridge.cli.serve import forced_by_service
     from tillbridge.engine.fates import fate
     from tillbridge.engine.sync import force
+    from tillbridge.views.person import long_id
 
     ids = {kind: list(dict.fromkeys(each)) for kind, each in wanted.items()}
     people = [long_id(i) for i in ids["customer"] if is_crm_id(i)]

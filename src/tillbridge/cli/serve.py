@@ -125,27 +125,31 @@ class _Process:
         port: int | None,
         shows: bool,
     ) -> None:
-        from tillbridge.cli.console import open_console
+        from tillbridge.cli.console import open_console, watchers_of
+        from tillbridge.engine.jobs import LIBRARY
         from tillbridge.engine.schedule import Heart
-        from tillbridge.logs import logger
+        from tillbridge.logs import adopt, logger
         from tillbridge.metrics import Meters, Watched
+        from tillbridge.planning import Planner
         from tillbridge.turns import Turns
         from tillbridge.work import Workshop
 
         self._desk, self._folder, self._service, self._jobs = desk, folder, service, jobs
         self._works = works
+        self._dead_after = settings.dead_after_seconds
         self._log = logger()
+        adopt(LIBRARY)
         # This very start: whoever shared an id with another process would take its jobs away.
         self._name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        self._meters = Meters(service, jobs, lambda: desk.clock.now().timestamp())
-        self._turns = Turns(service, self._name, settings.dead_after_seconds)
+        self._meters = Meters(service, jobs, lambda: desk.clock.now().timestamp(), self._dead_after)
+        self._turns = Turns(service, self._name, self._dead_after)
         self._shop = Workshop(folder, service, self._turns, desk.clock, desk.env, self._meters)
         self._heart = Heart(
             service,
             jobs,
             self._name,
             desk.clock,
-            dead_after=settings.dead_after_seconds,
+            dead_after=self._dead_after,
             on_trouble=self._trouble,
         )
         listens = settings.port if port is None else port
@@ -158,11 +162,23 @@ class _Process:
             self._watched = self._console.listen(settings.host, listens)
         else:
             self._watched = Watched(
-                settings.host, listens, self._meters, healthy=self._unwell, ready=self._unready
+                settings.host,
+                listens,
+                self._meters,
+                healthy=self._unwell,
+                ready=self._unready,
+                may_watch=watchers_of(folder, service, desk),
             )
         self._ending = threading.Event()
-        self._planned: dict[str, int] = {}
-        self._unreadable: dict[str, int] = {}
+        self._planner = Planner(
+            folder,
+            service,
+            desk.clock,
+            desk.env,
+            may_be_empty=shows,
+            on_gone=self._shop.forget,
+            on_trouble=self._trouble,
+        )
 
     def run(self, beside: Callable[[], None] | None = None) -> int:
         """Work until a signal comes. `beside`: what is done meanwhile, again and again."""
@@ -180,7 +196,7 @@ class _Process:
                 signal.signal(each, handler)
 
     def _start(self) -> None:
-        self._plan()
+        self._planner.plan()
         self._watched.start()
         if self._works:
             # The first beat stands before the first job: whoever finds a job of ours finds us alive.
@@ -196,18 +212,16 @@ class _Process:
             beside()
         elif self._ending.wait(_LOOK_SECONDS):
             return
-        try:
-            self._plan()
-        except (SyncError, OSError) as error:
-            self._trouble("configuration", error)
+        self._planner.follow()
 
     def _tell(self, *, is_demo: bool) -> None:
         """Say where it is, and how the first one gets in."""
         note = self._desk.screen.note
-        serving = f"Serving {words.several(len(self._planned), 'connection')}"
+        serving = f"Serving {words.several(self._planner.planned, 'connection')}"
         if self._console is None:
             note(f"{serving}; http://127.0.0.1:{self._watched.port}/healthz answers. Ctrl-C ends it.")
             return
+        serving = serving if self._planner.planned else "No connection yet: the set-up begins in the console"
         note(f"{serving}; the console is at {self._console.address}. Ctrl-C ends it.")
         if is_demo:
             note(f"This link signs you in, once:  {self._console.demo_link()}")
@@ -241,42 +255,6 @@ class _Process:
         self._log.info("service stopped", worker=self._name, seconds=round(time.monotonic() - begun, 2))
         return words.DONE
 
-    def _plan(self) -> None:
-        """Let the due times follow the configurations as they are now."""
-        from tillbridge import config, installation
-        from tillbridge.work import wanted_streams
-
-        found = installation.connections(self._folder)
-        if not found and not self._planned:
-            reason = "there is no connection here; `tillbridge init` makes one"
-            raise ConfigurationInvalid([(str(self._folder), reason)])
-        now = self._desk.clock.now().timestamp()
-        for name, home in found.items():
-            changed_at = (home / config.FILE_NAME).stat().st_mtime_ns
-            if self._planned.get(name) == changed_at:
-                continue
-            try:
-                loaded = config.load(home, self._desk.env)
-            except ConfigurationInvalid as error:
-                if len(found) == 1:
-                    raise
-                self._pass_over(name, changed_at, error)
-                continue
-            self._service.plan_streams(name, wanted_streams(loaded), now)
-            self._service.resume_limited(name, now)
-            self._planned[name] = changed_at
-        if gone := self._planned.keys() - found.keys():
-            for name in gone:
-                del self._planned[name]
-                self._shop.forget(name)
-            self._service.forget_streams(list(found))
-
-    def _pass_over(self, name: str, changed_at: int, error: ConfigurationInvalid) -> None:
-        """Leave a connection as it was whose configuration cannot be read: the others go on. Said once."""
-        if self._unreadable.get(name) != changed_at:
-            self._unreadable[name] = changed_at
-            self._trouble(f"connection {name}", error)
-
     def _trouble(self, where: str, error: BaseException) -> None:
         told = str(error) if isinstance(error, SyncError) else type(error).__name__
         self._log.error("service in trouble", worker=self._name, where=where, error=told)
@@ -294,10 +272,12 @@ class _Process:
         if self._ending.is_set():
             return "stopping"
         try:
-            self._service.workers()
+            alive = self._service.living(self._dead_after)
         except (SyncError, OSError) as error:
             return str(error)
-        return self._unwell()
+        if not self._works and not alive:
+            return "no worker is alive: start `tillbridge worker`"
+        return self._planner.wrong or self._unwell()
 
 
 def _vanish() -> None:
@@ -330,34 +310,41 @@ def _switch(desk: Desk, home: Path, stream: str | None, *, paused: bool, why: st
         if stream is None:
             if paused:
                 service.stop(name, why, now)
-            elif not service.go_on(name):
-                desk.screen.note(f"{name} was not paused.")
+            elif not service.go_on(name, now):
+                resting = [told_name(each) for each in service.streams(name) if each.paused]
+                desk.screen.note(f"{name} was not paused.{_one_by_one(resting)}")
                 return words.DONE
         else:
             kind, part = named(stream)
-            if not service.pause_streams(name, kind, part, paused=paused):
+            if not service.pause_streams(name, kind, part, paused=paused, why=why, now=now):
                 raise _no_such(service, name, stream)
     desk.screen.result.print(f"{name}{f': {stream}' if stream else ''} {verb}.")
     return words.DONE
 
 
+def _one_by_one(resting: Sequence[str]) -> str:
+    """Say which streams stay paused although their connection is not."""
+    if not resting:
+        return ""
+    return f" Of its streams {', '.join(resting)} are: `tillbridge resume {resting[0]}` lets one go on."
+
+
 def run_now(desk: Desk, home: Path, stream: str | None) -> int:
     """Let a stream, or all that have an interval, be due at once."""
+    from tillbridge.engine.schedule import bring_forward
     from tillbridge.installation import installation_of
 
     folder, name = installation_of(home)
     with open_shared(folder, desk.env) as (service, _jobs, settings):
-        now = desk.clock.now().timestamp()
-        if stream is None:
-            found = sum(service.wish(name, s.kind, s.name, now) for s in service.streams(name) if s.every)
-        else:
-            found = service.wish(name, *named(stream), now)
+        kind, part = named(stream) if stream else (None, None)
+        found = bring_forward(service, name, kind, part, desk.clock.now().timestamp())
         if not found:
             raise _no_such(service, name, stream or "")
         served = bool(service.living(settings.dead_after_seconds))
     desk.screen.result.print(f"{name}: {words.several(found, 'stream')} due now.")
     if not served:
-        desk.screen.note("Nobody serves this installation at the moment; `tillbridge serve` does.")
+        works = "serve" if service.is_sqlite else "worker"
+        desk.screen.note(f"No worker is at work at the moment; `tillbridge {works}` starts one.")
     return words.DONE
 
 
@@ -383,14 +370,11 @@ def told_name(stream: Stream) -> str:
     return stream.name or stream.kind
 
 
-def show_jobs(desk: Desk, home: Path, *, as_json: bool) -> int:
-    """Show what runs now, what waits, and what is due next."""
-    from tillbridge.installation import installation_of
-
-    folder, _name = installation_of(home)
+def show_jobs(desk: Desk, folder: Path, connection: str | None, *, as_json: bool) -> int:
+    """Show what runs now, what waits, and what is due next, of one connection or of all."""
     with open_shared(folder, desk.env) as (service, jobs, settings):
-        listed = jobs.jobs() if service.streams() else []
-        streams, stopped = service.streams(), service.stopped()
+        streams, stopped = service.streams(connection), service.stopped()
+        listed = jobs.jobs(connection=connection) if streams else []
         alive = service.living(settings.dead_after_seconds)
     now = desk.clock.now().timestamp()
     if as_json:

@@ -9,19 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from tillbridge.cli import words
 from tillbridge.cli.desk import CONFIG_FILE, Desk, open_parts
-from tillbridge.model.errors import ConfigurationInvalid, Transient
+from tillbridge.model.errors import ConfigurationInvalid
 
 if TYPE_CHECKING:
     from tillbridge.connectors.salesforce.metadata import DeployStatus
-    from tillbridge.engine.connection import Progress
-    from tillbridge.wiring import Parts
-
-PERMISSION_SET = "Tillbridge_Integration"
-
-# A first look soon, then less often: each look is a call of the org's day.
-_POLL_SECONDS = (1.0, 2.0, 3.0, 5.0, 10.0)
-# A large org's deployment queue moves slowly, but not for hours.
-_DEPLOY_SECONDS_MAX = 3_600.0
 
 _MODELS = ("person_account", "contact", "lead")
 
@@ -136,15 +127,10 @@ def _next_steps(home: Path) -> list[str]:
 
 def deploy(desk: Desk, home: Path, *, check_only: bool, as_json: bool) -> int:
     """Install the package, or try it out, and assign the permission set."""
+    from tillbridge.setup.package import install
+
     with desk.screen.progress() as progress, open_parts(desk, home, progress, history=False) as parts:
-        status = deploy_package(parts, progress, check_only=check_only)
-        assigned = None
-        if status.success and not check_only:
-            blind = parts.crm.describe("Account") is None
-            assigned = assign(parts)
-            if blind and shows_persons(parts):
-                # Only now may our user see that the org has person accounts: their part follows.
-                status = deploy_package(parts, progress, check_only=False)
+        status, assigned = install(parts, progress, check_only=check_only)
     if as_json:
         desk.screen.document(_document(status, assigned))
     else:
@@ -152,61 +138,9 @@ def deploy(desk: Desk, home: Path, *, check_only: bool, as_json: bool) -> int:
     return words.DONE if status.success else words.NEEDS_PERSON
 
 
-def deploy_package(parts: Parts, progress: Progress, *, check_only: bool) -> DeployStatus:
-    """Build the package for this org, send it, and wait until the org is done with it.
-
-    Raises Halted when this home belongs to another org: a wrong login must not install there.
-    """
-    from tillbridge.connectors.salesforce import metadata
-
-    parts.state.check_bound("crm_org", parts.crm.org().id)
-    persons = shows_persons(parts)
-    try:
-        package = metadata.build_zip(
-            metadata.package_folder(),
-            person_accounts=persons,
-            person_record_types=parts.crm.person_record_types() if persons else (),
-        )
-    except metadata.PackageError as error:
-        raise ConfigurationInvalid([(error.path, error.reason)]) from error
-    deployment = parts.crm.deploy(package, check_only=check_only)
-    title = "Checking the Salesforce package" if check_only else "Installing the Salesforce package"
-    return _wait(parts, progress, deployment, title)
-
-
-def shows_persons(parts: Parts) -> bool:
-    """Say whether the org has person accounts, as far as our user may see. One call."""
-    account = parts.crm.describe("Account")
-    return account is not None and "IsPersonAccount" in account.fields
-
-
-def _wait(parts: Parts, progress: Progress, deployment: str, title: str) -> DeployStatus:
-    clock, begun, waits = parts.clock, parts.clock.monotonic(), iter(_POLL_SECONDS)
-    status = parts.crm.deploy_status(deployment)
-    bar = progress.bar(title, status.total or None)
-    seen = 0
-    while not status.done:
-        if clock.monotonic() - begun > _DEPLOY_SECONDS_MAX:
-            raise Transient("Salesforce has not finished the deployment within an hour")
-        clock.sleep(next(waits, _POLL_SECONDS[-1]))
-        status = parts.crm.deploy_status(deployment)
-        bar.advance(max(0, status.deployed - seen))
-        seen = max(seen, status.deployed)
-    bar.advance(max(0, status.deployed - seen))
-    bar.close()
-    return status
-
-
-def assign(parts: Parts) -> bool:
-    """Give our user the permission set, and forget what we knew of the org; False: it had it."""
-    from tillbridge.engine.preflight import forget_objects
-
-    assigned = parts.crm.assign_permission_set(PERMISSION_SET)
-    forget_objects(parts.state)
-    return assigned
-
-
 def _document(status: DeployStatus, assigned: bool | None) -> dict[str, Any]:
+    from tillbridge.setup.package import PERMISSION_SET
+
     return {
         "deployment": status.id,
         "status": status.status,
@@ -224,6 +158,8 @@ def _document(status: DeployStatus, assigned: bool | None) -> dict[str, Any]:
 
 def _show(desk: Desk, status: DeployStatus, assigned: bool | None) -> None:
     from rich.table import Table
+
+    from tillbridge.setup.package import PERMISSION_SET
 
     result = desk.screen.result
     if not status.success:

@@ -49,17 +49,31 @@ def upgrade_all(desk: Desk, folder: Path, *, as_json: bool) -> int:
 
 def _sentence(told: dict[str, Any]) -> str:
     name, before, after = told["connection"], told["from"], told["to"]
-    if before == after:
-        return f"{name}: schema {after} already; nothing to do."
     if before is None:
         return f"{name}: a new state with schema {after}."
-    return f"{name}: upgraded from schema {before} to {after}; {told['backup']} holds the old state."
+    said = f"{name}: schema {after} already; nothing to do."
+    if before != after:
+        said = f"{name}: upgraded from schema {before} to {after}; {told['backup']} holds the old state."
+    return said if told["filled"] is None else f"{said} {_filled(**told['filled'])}"
+
+
+def _filled(receipts: int, sales: int, products: int) -> str:
+    """Say what the console can show at once, and when it shows the rest."""
+    if not sales and not products:
+        return f"The console shows all {receipts:,} earlier receipts."
+    return (
+        f"The console shows {receipts:,} earlier receipts; {sales:,} more and {products:,} products come "
+        "with the next sweeps, or at once with `tillbridge sweep --full`."
+    )
 
 
 def upgrade_one(desk: Desk, home: Path, *, in_files: bool) -> dict[str, Any]:
     """Upgrade one connection; return from which schema to which, and where the copy is."""
+    import msgspec
+
+    from tillbridge import config as configuration
     from tillbridge.store.database import FILE_NAME, HEAD
-    from tillbridge.wiring import open_state
+    from tillbridge.wiring import fill_in, open_state, vault_for
 
     path = home / FILE_NAME
     before = schema_of(path) if in_files else None
@@ -75,8 +89,18 @@ def upgrade_one(desk: Desk, home: Path, *, in_files: bool) -> dict[str, Any]:
             draft.unlink(missing_ok=True)
             copy_database(path, draft)
             draft.replace(copy)
-    open_state(home, desk.clock, desk.env).close()
-    return {"from": before, "to": HEAD, "backup": str(copy) if copy else None}
+    config = configuration.load(home, desk.env)
+    state = open_state(home, desk.clock, desk.env)
+    try:
+        filled = fill_in(config, state, vault_for(home, state, desk.env))
+    finally:
+        state.close()
+    return {
+        "from": before,
+        "to": HEAD,
+        "backup": str(copy) if copy else None,
+        "filled": None if filled is None else msgspec.structs.asdict(filled),
+    }
 
 
 def schema_of(path: Path) -> str | None:

@@ -189,6 +189,8 @@ def _objections(connection: Connection, waiting: Sequence[Arrival]) -> list[Obje
     if connection.approve:
         approve_reasons(connection, ["first_till_write"])
         return []
+    if not waiting:
+        return []
     new = {arrival.crm_id for arrival in waiting if not arrival.detail.get(APPROVED_DETAIL)}
     linked, limits = connection.state.count_linked("customer"), connection.settings.safety
     found = objections(Counts(linked=linked, till_creates=len(new)), limits, approved_reasons(connection))
@@ -427,6 +429,8 @@ def arrive_on_wish(connection: Connection, crm_id: str, found: Arrived) -> None:
 
 def settle_arrived(connection: Connection, created: Mapping[str, tuple[Customer, str]]) -> None:
     """Close the intents of those whose link stands now."""
+    if not created:
+        return
     linked = connection.state.links("customer", created)
     before = connection.arrivals.get({crm_id for _, crm_id in created.values()})
     intents = {intent.crm_id: intent for intent in connection.arrivals.open_intents()}

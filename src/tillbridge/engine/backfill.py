@@ -45,6 +45,13 @@ def backfill(connection: Connection) -> Counter[str]:
     return counts
 
 
+def mark_start(connection: Connection) -> None:
+    """Let the load begin at the till's present moment: what is older is history, what comes is the poll's."""
+    if connection.state.fact("backfill_began") is None:
+        page = next(connection.till.products(Query()), None)
+        _mark_start(connection, page.server_time if page else connection.clock.now())
+
+
 def _mark_start(connection: Connection, server_time: datetime) -> None:
     """Remember the till's time of the very first page: from there on the poll takes over.
 
@@ -142,6 +149,7 @@ def _load_sales(connection: Connection) -> Counter[str]:
             if staged >= WAVE_SALES_MAX:
                 counts.update(Wave(connection, wave, history=True).load())
                 wave, staged = spool.current()
+            connection.let_pass()
             connection.give_way()
     bar.close()
     if staged:
@@ -175,6 +183,7 @@ def _batches(
             yield batch
             with connection.state.begin() as c:
                 connection.state.move_cursor(c, stream, page.next or _DONE)
+            connection.let_pass()
             connection.give_way()
             batch = []
     bar.close()

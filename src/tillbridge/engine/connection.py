@@ -150,6 +150,8 @@ class Connection:
     landed: list[Landed] = field(default_factory=list)  # news that the CRM has confirmed
     # Called where long work can be left and gone on with: raises when others are to have a turn.
     give_way: Callable[[], None] = _go_on
+    # Called where long work can stand still: whoever is in a hurry works, and it goes on with what it has.
+    let_pass: Callable[[], None] = _go_on
 
     @property
     def zones(self) -> tuple[str, ...]:

@@ -290,11 +290,17 @@ def candidate_ids(connection: Connection, verdict: Verdict) -> list[str]:
 
 def look_alikes(people: People, arrivals: Arrivals, verdict: Verdict) -> list[str]:
     """Return the people of the CRM who share a match key with a customer, but for whom it is linked to."""
-    seeker = arrivals.people([verdict.till_id]).get(verdict.till_id)
-    if seeker is None:
-        return []
-    found = people.find({verdict.till_id: match_keys(seeker)})[verdict.till_id]
-    return [row.id for row in found if row.id != verdict.detail.get("crm_id") and not row.converted]
+    return all_look_alikes(people, arrivals, [verdict]).get(verdict.till_id, [])
+
+
+def all_look_alikes(people: People, arrivals: Arrivals, verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
+    """Return the same of many customers at once; those whom the till shows no more are absent."""
+    linked = {verdict.till_id: verdict.detail.get("crm_id") for verdict in verdicts}
+    seekers = arrivals.people(linked)
+    found = people.find({i: match_keys(seeker) for i, seeker in seekers.items()})
+    return {
+        i: [row.id for row in rows if row.id != linked[i] and not row.converted] for i, rows in found.items()
+    }
 
 
 _FRESH = "new:"

@@ -26,7 +26,7 @@ from tillbridge.store.people import People
 from tillbridge.store.state import State
 
 FRESH = timedelta(hours=1)
-_FACT = "directory"
+FACT = "directory"
 
 
 class Directory(msgspec.Struct, frozen=True):
@@ -56,13 +56,13 @@ def read_directory(till: Till, state: State, people: People, clock: Clock) -> Di
         categories=till.categories(),
     )
     with state.begin() as c:
-        people.keep(c, _FACT, msgspec.to_builtins(directory))
+        people.keep(c, FACT, msgspec.to_builtins(directory))
     return directory
 
 
 def kept_directory(people: People) -> Directory | None:
     """Return the small tables as last read; None before the first time."""
-    kept: Any = people.fact(_FACT)
+    kept: Any = people.fact(FACT)
     return None if kept is None else msgspec.convert(kept, Directory)
 
 

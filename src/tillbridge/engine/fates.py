@@ -16,7 +16,9 @@ _COLUMNS = [_record.c[name] for name in ("state", "reason", "object", "crm_id", 
 
 
 def fate(state: State, delivery: Delivery, kind: str, till_id: str) -> dict[str, Any]:
-    """Return one record's outcome, why, and where it is in the CRM."""
+    """Return one record's outcome, why, and where it is in the CRM. A "person" goes by the CRM's id."""
+    if kind == "person":
+        return _fate_of_person(state, delivery, till_id)
     with state.begin() as c:
         row = c.execute(
             sa.select(*_COLUMNS).where(_record.c.kind == kind, _record.c.till_id == till_id)
@@ -29,6 +31,27 @@ def fate(state: State, delivery: Delivery, kind: str, till_id: str) -> dict[str,
         "why": why,
         "object": row.object if row else None,
         "crm_id": row.crm_id if row else None,
+    }
+
+
+def _fate_of_person(state: State, delivery: Delivery, crm_id: str) -> dict[str, Any]:
+    """Say what became of somebody of the CRM: the till's customer whom they are, or where they stand."""
+    if linked := state.linked_to([crm_id]).get(crm_id):
+        first = min(linked, key=lambda i: (len(i), i))
+        return {**fate(state, delivery, "customer", first), "kind": "person", "id": crm_id}
+    arrival = schema.arrival
+    with state.begin() as c:
+        row = c.execute(
+            sa.select(arrival.c.state, arrival.c.reason, arrival.c.object).where(arrival.c.crm_id == crm_id)
+        ).one_or_none()
+    told = "Salesforce shows no such person to Tillbridge, or customers do not flow into Lightspeed"
+    return {
+        "kind": "person",
+        "id": crm_id,
+        "outcome": row.state.replace("_", " ") if row else "not sent",
+        "why": row.reason if row else told,
+        "object": row.object if row else None,
+        "crm_id": crm_id,
     }
 
 

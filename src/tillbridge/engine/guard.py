@@ -53,6 +53,11 @@ def guard(connection: Connection, plan: CustomerPlan, *, more: bool = False) -> 
 
     `more`: the till has not shown all that is new to us.
     """
+    with connection.state.begin():
+        return _guard(connection, plan, more=more)
+
+
+def _guard(connection: Connection, plan: CustomerPlan, *, more: bool) -> Held | None:
     entries = entries_of(plan)
     found, held = judge(connection, plan, entries)
     if connection.approve:

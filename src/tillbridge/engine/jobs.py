@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -22,21 +23,34 @@ import msgspec
 import sqlalchemy as sa
 
 from tillbridge.model.errors import Busy, Halted, LimitReached, Transient
-from tillbridge.store.service import Service, job_id
+from tillbridge.store.service import Changes, Service, job_id
 
 # A constant: DBOS's own, a hash of the sources, would strand queued jobs with every release. It is
 # raised only when payloads change incompatibly, after all queues were drained.
 _APPLICATION_VERSION = "1"
 _NAME = "tillbridge"
 
-# Jobs that end their process are given up on after so many tries.
-_ATTEMPTS_MAX = 10
+# What the engine's library calls itself in logs.
+LIBRARY = "dbos"
+
+# A job whose process has ended so many times in a row is given up on. Its stream begins again within a minute
+# (see engine.schedule), so this only bounds how long one row is tried: machines that are restarted again and
+# again must not make a load wait for that minute.
+_ATTEMPTS_MAX = 100
 
 # So many rows go in one delete.
 _PURGED_AT_ONCE = 1_000
 
 # The engine looks so seldom into a queue of its own that we never use.
 _OWN_QUEUE_SECONDS = 60.0
+
+# In a file a look for nothing costs nothing. Each look starts as many as may run at once: thirty every
+# two seconds would be too few for five hundred connections.
+_LOOK_SECONDS = 0.5
+
+# A queue is looked into after so long although nobody has changed anything: a place in this process that
+# was just left is in no table.
+_LOOK_SECONDS_MAX = 5.0
 
 _WAITING = ("ENQUEUED", "DELAYED")
 _RUNNING = "PENDING"
@@ -129,17 +143,20 @@ class Jobs:
 
     def start(self, executor: str, work: Work, queues: Sequence[Queue] = QUEUES) -> None:
         """Begin to work off the queue. `executor` is this very start of this process, and never another."""
-        self._launch(executor, work)
+        made = self._launch(executor, work)
         from dbos import DBOS
 
         for queue in queues:
-            DBOS.register_queue(
+            changes = self._service.watch()
+            registered = DBOS.register_queue(
                 queue.name,
                 worker_concurrency=queue.at_once,
                 partition_concurrency=1,
-                polling_interval_sec=queue.look_seconds,
+                polling_interval_sec=queue.look_seconds if changes is None else _LOOK_SECONDS,
                 on_conflict="always_update",
             )
+            if changes is not None:
+                _listen(made, registered, changes)
         self._started = True
 
     def stop(self, seconds: int) -> None:
@@ -154,7 +171,7 @@ class Jobs:
                 self._client_made.destroy()
                 self._client_made = None
 
-    def _launch(self, executor: str, work: Work) -> None:
+    def _launch(self, executor: str, work: Work) -> Any:
         from dbos import DBOS, DBOSConfig, WorkflowSerializationFormat
 
         _quiet()
@@ -184,7 +201,10 @@ class Jobs:
             return work(msgspec.convert(payload, Job))
 
         self._run = run
+        if self._service.is_sqlite:
+            DBOS.listen_queues([])  # Its own threads would look whether anything has changed or not.
         DBOS.launch()
+        return made
 
     def _client(self) -> Any:
         with self._lock:
@@ -205,10 +225,18 @@ class Jobs:
             return self._client_made
 
     def _is_laid_out(self) -> bool:
-        """Say whether the queue has its tables: in the first moments of the first service it has none."""
-        self._laid_out = self._laid_out or sa.inspect(self._service.engine).has_table(
-            "workflow_status", schema=None if self._service.is_sqlite else "dbos"
-        )
+        """Say whether the queue has all its tables: in the first moments of the first service it has not."""
+        if not self._laid_out:
+            from dbos import _migration
+
+            # Not public; without it, whoever looks while a worker lays them out meets half of them.
+            engine = self._service.engine
+            recorded, latest = (
+                _migration.get_sqlite_migration_versions(engine)
+                if self._service.is_sqlite
+                else _migration.get_migration_versions(engine, "dbos", use_listen_notify=True)
+            )
+            self._laid_out = recorded >= latest
         return self._laid_out
 
     # --- queueing ------------------------------------------------------------------------------
@@ -326,6 +354,40 @@ class Jobs:
         return gone
 
 
+class _Look(threading.Event):
+    """Between two looks into a queue: waits on while nothing has changed, and until the engine stops.
+
+    The engine takes it for the event that it waits for between looks. On PostgreSQL a look is the question
+    whether anything has changed, and there is nothing to be saved.
+    """
+
+    def __init__(self, changes: Changes) -> None:
+        super().__init__()
+        self._changes = changes
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Return False when it is time to look, True when there will be no more looks."""
+        latest = time.monotonic() + _LOOK_SECONDS_MAX
+        while not super().wait(timeout):
+            if self._changes.is_new() or time.monotonic() >= latest:
+                return False
+        self._changes.close()
+        return True
+
+
+def _listen(engine: Any, queue: Any, changes: Changes) -> None:
+    """Let the engine work off a queue, in its own way and in a thread that it stops like its own."""
+    from dbos._queue import queue_worker_thread
+
+    look = _Look(changes)
+    thread = threading.Thread(
+        target=queue_worker_thread, args=(look, engine, queue), name=f"queue {queue.name}", daemon=True
+    )
+    engine.background_thread_stop_events.append(look)
+    engine._background_threads.append(thread)  # noqa: SLF001  Contract tests start and stop it.
+    thread.start()
+
+
 class JobFailed(Exception):
     """A job did not end as it should: failed, cancelled or given up."""
 
@@ -336,7 +398,7 @@ def _seconds(milliseconds: int | None) -> float | None:
 
 def _quiet() -> None:
     """Let the engine log what goes wrong, and nothing else."""
-    logging.getLogger("dbos").setLevel(logging.ERROR)
+    logging.getLogger(LIBRARY).setLevel(logging.ERROR)
 
 
 def check_done(answer: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ from tillbridge.store.state import State
 from tillbridge.sync.fieldmap import compile_maps
 
 # The entries of the log, oldest first: since when (our clock), and the fingerprint of what was in force.
-_LOG = "maps"
+LOG_FACT = "maps"
 _ENTRIES_MAX = 200
 
 
@@ -65,7 +65,7 @@ def note_rules(connection: Connection) -> None:
         return
     with state.begin() as c:
         state.keep(c, _fact(name), msgspec.to_builtins(rules))
-        state.keep(c, _LOG, [*log, (state.now(), name)][-_ENTRIES_MAX:])
+        state.keep(c, LOG_FACT, [*log, (state.now(), name)][-_ENTRIES_MAX:])
 
 
 def name_at(state: State, moment: float) -> str | None:
@@ -139,7 +139,7 @@ def _settings(settings: Settings, rules: Rules) -> Settings:
 
 
 def _log(state: State) -> list[tuple[float, str]]:
-    return [(since, name) for since, name in state.fact(_LOG) or ()]
+    return [(since, name) for since, name in state.fact(LOG_FACT) or ()]
 
 
 def _fact(name: str) -> str:

@@ -27,15 +27,19 @@ def patch_lookups(connection: Connection) -> int:
     """Fill every lookup whose answer has come; return how many. A refusal is a problem of the row's own."""
     filled = 0
     last: Missing | None = None
-    while True:
-        todo = connection.state.fillable(_AT_ONCE, last)
-        filled += _fill(connection, todo) if todo else 0
-        if len(todo) < _AT_ONCE:
-            break
+    while todo := _next(connection, last):
+        filled += _fill(connection, todo)
         last = todo[-1][0]
-    with connection.state.begin() as c:
-        connection.state.settle_served(c)
     return filled
+
+
+def _next(connection: Connection, last: Missing | None) -> list[tuple[Missing, str, str, str]]:
+    """Return what can be filled next; behind all of it, settle what waits for nothing any more."""
+    with connection.state.begin() as c:
+        todo = connection.state.fillable(_AT_ONCE, last)
+        if not todo:
+            connection.state.settle_served(c)
+        return todo
 
 
 def _fill(connection: Connection, todo: list[tuple[Missing, str, str, str]]) -> int:

@@ -80,18 +80,24 @@ def read_people(connection: Connection) -> None:
 
 def refresh_people(connection: Connection) -> None:
     """Take in who has changed in the CRM since the last look: one call."""
-    position = connection.state.cursor(_CURSOR)
-    if position is None or connection.state.fact(_ASKED) != _asked(connection):
+    state = connection.state
+    with state.begin() as c:
+        position, is_crowd = state.cursor(_CURSOR), state.kept(c, _CROWD)
+        is_asked_for = state.kept(c, _ASKED) == _asked(connection)
+    if position is None or not is_asked_for:
         # Of a field that was never asked for, a blank would be no more than our own ignorance.
         read_people(connection)
         return
     newest = datetime.fromisoformat(position)
-    if connection.state.fact(_CROWD):
+    if is_crowd:
         _refresh_by_stamps(connection, newest)
         return
     rows = connection.questions.changed_people(_objects(connection), connection.objects, newest - OVERLAP)
     _check_emptied(connection, rows)
-    take_in(connection, rows, max((row.changed_at for row in rows if row.changed_at), default=newest))
+    # Whoever is shown just as before, stamp and all, was taken in then: the overlap shows them again.
+    before = connection.people.get([row.id for row in rows])
+    news = [row for row in rows if before.get(row.id) != row]
+    take_in(connection, news, max((row.changed_at for row in rows if row.changed_at), default=newest))
     if len(rows) >= CROWD_FROM:
         expect_crowd(connection)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 
@@ -30,7 +29,7 @@ from tillbridge.store.spool import Spool
 from tillbridge.store.state import State
 from tillbridge.sync.fieldmap import BECOME, FieldMap
 
-_FACT = "objects"
+OBJECTS_FACT = "objects"
 _FRESH = timedelta(days=1)
 _ADVICE = "run `tillbridge schema deploy`, or assign the permission set Tillbridge_Integration to the user"
 
@@ -134,7 +133,13 @@ def refresh_directory(connection: Connection) -> Directory:
 def forget_objects(state: State) -> None:
     """Throw away what is kept of the org: it has changed under us."""
     with state.begin() as c:
-        state.keep(c, _FACT, None)
+        state.keep(c, OBJECTS_FACT, None)
+
+
+def objects_as_kept(state: State) -> dict[str, ObjectFacts]:
+    """Return what the org has shown of our objects, however long ago; nothing before the first run."""
+    kept = objects_of(state.texts([OBJECTS_FACT]).get(OBJECTS_FACT))
+    return kept.objects if kept is not None else {}
 
 
 def mistakes_of(maps: Mapping[str, FieldMap], objects: Mapping[str, ObjectFacts]) -> list[tuple[str, str]]:
@@ -190,14 +195,29 @@ def _describe(crm: Crm, names: set[str]) -> dict[str, ObjectFacts]:
     return {name: facts for name, facts in found.items() if facts is not None}
 
 
+class Described(msgspec.Struct, frozen=True):
+    """What the org shows of our objects, and when it was asked (our clock)."""
+
+    read_at: float
+    objects: dict[str, ObjectFacts]
+
+    @staticmethod
+    def is_fresh_at(read_at: float, clock: Clock) -> bool:
+        """Say whether the org need not be asked again."""
+        return clock.now().timestamp() - read_at <= _FRESH.total_seconds()
+
+
+def objects_of(text: str | None) -> Described | None:
+    """Read what was kept of the org; None when nothing is."""
+    return msgspec.json.decode(text or "null", type=Described | None)
+
+
 def _kept_objects(state: State, clock: Clock) -> dict[str, ObjectFacts] | None:
-    kept: Any = state.fact(_FACT)
-    if kept is None or clock.now().timestamp() - kept["read_at"] > _FRESH.total_seconds():
-        return None
-    return msgspec.convert(kept["objects"], dict[str, ObjectFacts])
+    kept = objects_of(state.texts([OBJECTS_FACT]).get(OBJECTS_FACT))
+    return kept.objects if kept is not None and Described.is_fresh_at(kept.read_at, clock) else None
 
 
 def _keep_objects(state: State, clock: Clock, objects: Mapping[str, ObjectFacts]) -> None:
-    value = {"read_at": clock.now().timestamp(), "objects": msgspec.to_builtins(objects)}
+    value = Described(clock.now().timestamp(), dict(objects))
     with state.begin() as c:
-        state.keep(c, _FACT, value)
+        state.keep(c, OBJECTS_FACT, msgspec.to_builtins(value))

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 
 from tillbridge.engine.jobs import Enqueues, Job, Jobs
 from tillbridge.model.clock import Clock
+from tillbridge.model.errors import Halted
 from tillbridge.store.service import Service, Stream
 from tillbridge.sync.schedule import Pace, Shops, Standing, next_due
 
@@ -31,6 +32,9 @@ _BACK_OFF_MAX = 6 * 3_600.0
 _CHORES_SECONDS = 60.0
 _PURGE_SECONDS = 3_600.0
 _WORKERS_KEPT_SECONDS = 86_400.0
+
+# So soon it is noticed that the clock was set back: until then everything would sleep.
+_PULL_BACK_SECONDS = 10.0
 
 
 def dispatch(service: Service, queue: Enqueues, now: float) -> int:
@@ -51,9 +55,11 @@ def job_of(stream: Stream) -> Job:
     return Job(connection=stream.connection, kind=stream.kind, name=stream.name, gen=stream.gen)
 
 
-def back_off(fails: int, rng: random.Random, retry_after: float | None = None) -> float:
+def back_off(
+    fails: int, rng: random.Random, retry_after: float | None = None, *, at_most: float = _BACK_OFF_MAX
+) -> float:
     """Return how long to wait after so many failures in a row; never less than the remote wishes."""
-    waited: float = min(_BACK_OFF_MAX, _BACK_OFF_FIRST * 2.0 ** min(fails, 20)) * rng.uniform(0.8, 1.2)
+    waited: float = min(at_most, _BACK_OFF_FIRST * 2.0 ** min(fails, 20)) * rng.uniform(0.8, 1.2)
     return max(waited, retry_after or 0.0)
 
 
@@ -104,6 +110,8 @@ class Heart:
         self._dead_after = dead_after
         self._tick = tick
         self._on_trouble = on_trouble
+        self._changes = service.watch()
+        self._due_at = float("-inf")
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
         self.beaten_at = 0.0  # on the monotonic clock
@@ -133,6 +141,8 @@ class Heart:
         self._ending.set()
         for thread in self._threads:
             thread.join(timeout=0.5)
+        if self._changes is not None:
+            self._changes.close()
 
     def _repeat(self, name: str, every: float, what: Callable[[], object]) -> None:
         while not self._ending.wait(every):
@@ -148,8 +158,16 @@ class Heart:
         self._jobs.recover(dead)
 
     def dispatch(self) -> None:
-        """Queue what is due."""
-        dispatch(self._service, self._jobs, self._clock.now().timestamp())
+        """Queue what is due; when nothing is, and nobody has changed anything, nobody is asked."""
+        now = self._clock.now().timestamp()
+        if self._clock.monotonic() - self._pulled_back_at >= _PULL_BACK_SECONDS:
+            self._pulled_back_at = self._clock.monotonic()
+            if self._service.pull_back(now):
+                self._due_at = float("-inf")
+        if self._changes is None or self._changes.is_new() or now >= self._due_at:
+            dispatch(self._service, self._jobs, now)
+            if self._changes is not None:
+                self._due_at = self._service.next_due() or float("inf")
         self.dispatched_at = self._clock.monotonic()
 
     def chores(self) -> None:
@@ -163,7 +181,7 @@ class Heart:
             self._jobs.purge()
             self._service.forget_workers(_WORKERS_KEPT_SECONDS)
 
-    _purged_at = float("-inf")
+    _purged_at = _pulled_back_at = float("-inf")
 
 
 def release_lost(service: Service, jobs: Jobs, now: float) -> int:
@@ -178,3 +196,16 @@ def release_lost(service: Service, jobs: Jobs, now: float) -> int:
     for each in lost:
         service.release(each, now, why="its last job was lost; it starts again")
     return len(lost)
+
+
+def bring_forward(service: Service, connection: str, kind: str | None, name: str | None, now: float) -> int:
+    """Let a stream, or all that have an interval, be due at once; return how many there are.
+
+    None are named so: 0. Raises Halted when what is named is paused: it would not run.
+    """
+    named = [s for s in service.streams(connection) if kind in {None, s.kind} and name in {None, s.name}]
+    wished = [each for each in named if each.every or kind is not None]
+    if connection in service.stopped() or (named and all(each.paused for each in named)):
+        told = f"{name or kind} of {connection}" if kind else connection
+        raise Halted(f"{told} is paused: resume it first.")
+    return sum(service.wish(connection, s.kind, s.name, now) for s in wished if not s.paused)

@@ -64,6 +64,9 @@ def plan_new(
     # A creation is announced before it leaves: who now carries our key was created by a run that was killed.
     verdicts = connection.people.verdicts([one.id for one in new])
     begun = {persons[i].external_ids[0]: i for i, v in verdicts.items() if v.outcome == "created"}
+    parted = {i for i, v in verdicts.items() if v.outcome == "review" and PARTED in v.detail}
+    _still_parted(connection, plan, [one for one in new if one.id in parted])
+    new = [one for one in new if one.id not in parted]
     # Whom a person has called new is not looked for again when the CRM refused them the first time.
     decided = {i: by for i, v in verdicts.items() if v.outcome == "created" and (by := confirmed_by(v))}
     candidates = _candidates(connection, people, begun)
@@ -99,6 +102,20 @@ def plan_new(
                 _review(connection, plan, one, decision)
             case matching.Create():
                 _create(connection, plan, one, decision, owners.get(one.id))
+
+
+# In the verdict of a customer in review: whom a person has taken it apart from. No rule decides about it.
+PARTED = "parted"
+
+
+def _still_parted(connection: Connection, plan: CustomerPlan, parted: Sequence[Seen]) -> None:
+    """Leave those in review whom a person has parted from somebody, whatever the rules would say."""
+    known = connection.state.known("customer", [one.id for one in parted])
+    for one in parted:
+        reason = known[one.id].reason if one.id in known else None
+        plan.settled.append(
+            Settled(kind="customer", till_id=one.id, state="review", reason=reason, till_stamp=one.stamp)
+        )
 
 
 def _as_begun(link: matching.Link, verdict: Verdict | None) -> matching.Link:

@@ -1,15 +1,15 @@
 """Look at both accounts, read-only and once: how large they are, what a day brings, what they allow.
 
 A survey is made before go-live, when nothing has been loaded, so it asks the
-accounts themselves: some sixty drips of the till's bucket and six calls of the
-CRM's day. It takes no lock and writes nothing.
+accounts themselves: about a hundred drips of the till's bucket and six calls of
+the CRM's day. It takes no lock and writes nothing.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from tillbridge.engine.connection import Progress, Settings
@@ -18,7 +18,7 @@ from tillbridge.engine.sync import LISTENS
 from tillbridge.model.clock import Clock
 from tillbridge.model.errors import BadRequest
 from tillbridge.model.reading import Query
-from tillbridge.model.records import Sale, Store
+from tillbridge.model.records import Sale
 from tillbridge.model.sale import lands
 from tillbridge.sync.forecast import Survey
 from tillbridge.sync.schedule import (
@@ -31,9 +31,14 @@ from tillbridge.sync.schedule import (
 # What a day brings is taken from so many days: whole weeks, since no day of a week is like another.
 RECENT_DAYS = 28
 
-# Hours, lines and payments are taken from this many pages of the last week's sales.
-SAMPLE_DAYS = 7
+# Hours, lines and payments are taken from the last days' sales: a whole week, and what is not a whole day
+# of it, at either end. A week that does not fit into so many pages gives a few of them, and of each day the
+# first and the last page.
+SAMPLE_DAYS = 8
 SAMPLE_PAGES_MAX = 8
+_FEW_PAGES = 2
+_PAGE = 100
+_WEEK = 7
 
 # An account is young when nearly all of its sales are of late.
 _YOUNG_SHARE = 0.9
@@ -80,9 +85,16 @@ def survey(
     ):
         counts[name] = till.count(kind, start)  # type: ignore[arg-type]  # the names are Countable
         bar.advance()
-    sample = _sample(till, now)
+    zone = ZoneInfo(stores[0].time_zone) if stores else ZoneInfo("UTC")
+    days = _days(till, now, max(filter(None, (lately, since))), counts, zone)
+    sales_a_day = counts["sales lately"] / days
+    is_busy = sales_a_day * SAMPLE_DAYS > SAMPLE_PAGES_MAX * _PAGE
+    sample = _sample(till, now, _FEW_PAGES if is_busy else SAMPLE_PAGES_MAX)
+    edges = _edges(till, now, zone) if is_busy else _of_whole_days(sample, now, zone) or sample
+    polled, selling = hours_a_day(edges, zone)
+    if opening_hours:
+        polled = selling = open_hours_a_week(parse_hours(opening_hours, "UTC")) / 7
     bar.advance()
-    days = _days(till, now, max(filter(None, (lately, since))), counts)
     limits = crm.limits()
     people = sum(_count(crm, query) for query in _PEOPLE)
     bar.advance()
@@ -97,17 +109,14 @@ def survey(
         customers=counts["customers"],
         products=counts["products"],
         sales=counts["sales"],
-        sales_a_day=counts["sales lately"] / days,
+        sales_a_day=sales_a_day,
         # A first import creates all customers at once: a young account is no day like another.
         customers_a_day=min(counts["customers lately"], counts["sales lately"]) / days,
         products_a_day=min(counts["products lately"] / days, counts["products"] / _OPEN_HOURS),
         lines_a_sale=lines,
         payments_a_sale=payments,
-        open_hours=(
-            open_hours_a_week(parse_hours(opening_hours, "UTC")) / 7
-            if opening_hours
-            else open_hours(sample, stores)
-        ),
+        open_hours=polled,
+        selling_hours=selling,
         people=people,
         model=settings.model,
         listens=settings.mode in LISTENS,
@@ -119,13 +128,17 @@ def survey(
     )
 
 
-def _days(till: Till, now: datetime, lately: datetime, counts: Mapping[str, int]) -> float:
-    """Return over how many days the sales of late were rung up: an account may be younger than that."""
+def _days(till: Till, now: datetime, lately: datetime, counts: Mapping[str, int], zone: ZoneInfo) -> float:
+    """Return over how many days the sales of late were rung up: an account may be younger than that.
+
+    Its first day counts from midnight: the night before its first sale belongs to it as to any other.
+    """
     first = lately
     if counts["sales lately"] and counts["sales lately"] >= counts["sales"] * _YOUNG_SHARE:
         oldest = next(iter(till.sales(Query())), None)
         stamps = [sale.completed_at for sale in oldest.rows if sale.completed_at] if oldest else []
-        first = max(first, min(stamps, default=first))
+        begun = min(stamps, default=first).astimezone(zone)
+        first = max(first, datetime.combine(begun.date(), time.min, zone))
     return max(1.0, (now - first) / timedelta(days=1))
 
 
@@ -133,17 +146,39 @@ def _begin_of(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-def _sample(till: Till, now: datetime) -> list[Sale]:
-    """Read some sales of the last week, oldest first; of a till that has none, its newest."""
+def _sample(till: Till, now: datetime, pages_max: int) -> list[Sale]:
+    """Read some sales of the last days, oldest first; of a till that has none, its newest."""
     found: list[Sale] = []
-    week = Query(since=now - timedelta(days=SAMPLE_DAYS), until=now, by="completed")
-    for query, pages_max in ((week, SAMPLE_PAGES_MAX), (Query(newest_first=True), 1)):
+    lately = Query(since=now - timedelta(days=SAMPLE_DAYS), until=now, by="completed")
+    for query, most in ((lately, pages_max), (Query(newest_first=True), 1)):
         for number, page in enumerate(till.sales(query), 1):
             found += [sale for sale in page.rows if lands(sale)]
-            if number >= pages_max:
+            if number >= most:
                 break
         if len(found) >= _SALES_MIN:
             break
+    return found
+
+
+def _of_whole_days(sales: Sequence[Sale], now: datetime, zone: ZoneInfo) -> list[Sale]:
+    """Leave out the day that is not over, and the one that the sample begins in."""
+    today = now.astimezone(zone).date()
+    first = (now - timedelta(days=SAMPLE_DAYS)).astimezone(zone).date()
+    return [s for s in sales if s.completed_at and first < s.completed_at.astimezone(zone).date() < today]
+
+
+def _edges(till: Till, now: datetime, zone: ZoneInfo) -> list[Sale]:
+    """Read the first and the last sales of each day of the last week: two pages a day."""
+    today, found = now.astimezone(zone).date(), list[Sale]()
+    for back in range(1, _WEEK + 1):
+        begin, end = (
+            datetime.combine(today - timedelta(days=days), time.min, zone).astimezone(UTC)
+            for days in (back, back - 1)
+        )
+        for newest_first in (False, True):
+            query = Query(since=begin, until=end, by="completed", newest_first=newest_first)
+            page = next(iter(till.sales(query)), None)
+            found += [sale for sale in page.rows if lands(sale)] if page else []
     return found
 
 
@@ -154,24 +189,23 @@ def _parts(sales: Sequence[Sale]) -> tuple[float, float]:
     return lines, sum(len(sale.payments) for sale in sales) / len(sales)
 
 
-def open_hours(sales: Sequence[Sale], stores: Sequence[Store]) -> float:
-    """Return for how many hours of a day any shop is open, from the first to the last sale of each day.
+def hours_a_day(sales: Sequence[Sale], zone: ZoneInfo) -> tuple[float, float]:
+    """Return for how many hours of a day the feed counts any shop as open, and for how many one sells.
 
-    By the clock of the first store: where shops lie oceans apart, their hours add up.
+    From the first to the last sale of each day, by the clock of the first store: where shops lie oceans
+    apart, their hours add up. A day without sales between two others is one on which they are closed.
     """
-    if len(sales) < _SALES_MIN or not stores:
-        return _OPEN_HOURS
-    zone = ZoneInfo(stores[0].time_zone)
     hours: defaultdict[date, set[int]] = defaultdict(set)
     for sale in sales:
         if sale.completed_at is not None:
             local = sale.completed_at.astimezone(zone)
             hours[local.date()].add(local.hour)
-    if not hours:
-        return _OPEN_HOURS
+    if len(sales) < _SALES_MIN or not hours:
+        return _OPEN_HOURS, _OPEN_HOURS
     around = (OPENS_BEFORE_MINUTES + CLOSES_AFTER_MINUTES) / 60
-    spans = [max(found) - min(found) + 1 + around for found in hours.values()]
-    return min(24.0, sum(spans) / len(spans))
+    spans = [max(found) - min(found) + 1 for found in hours.values()]
+    days = (max(hours) - min(hours)).days + 1
+    return min(24.0, sum(span + around for span in spans) / days), min(24.0, sum(spans) / days)
 
 
 def _count(crm: Crm, query: str) -> int:

@@ -74,6 +74,14 @@ class Slice(msgspec.Struct):
     moves: dict[str, str] = {}
     seen_at: datetime | None = None
     more: bool = False
+    again: bool = False  # what waits, was refused or has moved was looked for, too
+
+    @property
+    def is_empty(self) -> bool:
+        """Say whether there is nothing in it to decide about."""
+        read = (self.customers, self.products, self.sales, self.stock, self.rows, self.owed, self.retried)
+        arrived = (self.arrived.created, self.arrived.look_again, self.arrived.counts, self.arrived.objected)
+        return not (self.again or any(read) or any(arrived) or self.moved)
 
 
 def sync(connection: Connection) -> Counter[str]:
@@ -142,7 +150,7 @@ def force(
 
 def _read(connection: Connection, parts: Collection[str] = PARTS) -> Slice:
     """Read the next slice of these parts, and whatever its sales refer to and we have never seen."""
-    found = Slice()
+    found = Slice(again=AGAIN in parts)
     if CUSTOMERS in parts and connection.settings.mode in LISTENS:
         refresh_people(connection)
         found.people_read = True
@@ -164,7 +172,8 @@ def _read(connection: Connection, parts: Collection[str] = PARTS) -> Slice:
         wanted |= {known.till_id for known in connection.state.in_state("customer", "waiting")}
     _read_customers_by_id(connection, found, wanted - found.customers.keys())
     _forget_unshown(connection, set(unlike) - found.customers.keys())
-    claim(connection, found.customers.values(), found.arrived)
+    if found.customers:
+        claim(connection, found.customers.values(), found.arrived)
     _take_customers(found, [customer for customer, _ in found.arrived.created.values()])
     if AGAIN in parts:
         _read_receipts_to_send_again(connection, found)
@@ -222,6 +231,8 @@ def _moves(found: Slice, stream: str, then: str, *, more: bool) -> None:
 
 def _forget_unshown(connection: Connection, gone: Collection[str]) -> None:
     """Stop comparing customers whom the till does not show any more: they were deleted there for good."""
+    if not gone:
+        return
     told = "the till does not show this customer any more; the link stands"
     standings = [
         Settled(kind="customer", till_id=i, state="settled", reason=told, digest=b"gone") for i in gone
@@ -401,7 +412,8 @@ def _meet(
 
 def carry(connection: Connection, found: Slice) -> Counter[str]:
     """Decide about a slice, write it, move its cursors; return counts by what became of rows."""
-    delivery = deliver(connection, found, force=False)
+    # A quiet poll has nothing to decide. What crashed before it was done is taken up again by AGAIN.
+    counts = Counter[str]() if found.is_empty else deliver(connection, found, force=False).counts
     with connection.state.begin() as c:
         for stream, position in found.moves.items():
             connection.state.move_cursor(c, stream, position)
@@ -409,7 +421,7 @@ def carry(connection: Connection, found: Slice) -> Counter[str]:
         if found.moved:
             still = [i for i in connection.state.kept(c, MOVED_FACT) or [] if i not in found.moved]
             connection.state.keep(c, MOVED_FACT, still)
-    return delivery.counts
+    return counts
 
 
 def deliver(connection: Connection, found: Slice, *, force: bool) -> Delivery:
@@ -454,10 +466,12 @@ def deliver(connection: Connection, found: Slice, *, force: bool) -> Delivery:
     delivery.counts.update(found.arrived.counts)
     if people.held:
         delivery.counts["held back"] += len(people.held)
-    close_applied(connection)
+    with connection.state.begin():
+        close_applied(connection)
     patched = patch_lookups(connection)
-    with connection.state.begin() as c:
-        connection.journal.put_off(c, found.retried)
+    if found.retried:
+        with connection.state.begin() as c:
+            connection.journal.put_off(c, found.retried)
     delivery.counts.update(counts)
     if patched:
         delivery.counts["lookups filled"] += patched

@@ -40,6 +40,9 @@ WAVE_SALES_MAX = 20_000
 # First waits short, since small jobs take seconds; then each poll costs a call of the shared day.
 _POLL_SECONDS = (2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 
+# Whoever is in a hurry waits no longer than this for a load that waits itself.
+_PIECE_SECONDS = 0.1
+
 # A job that has not ended after this long is stuck on their side; it goes on, we come back later.
 _JOB_SECONDS_MAX = 4 * 3600.0
 
@@ -193,7 +196,7 @@ class Wave:
                 raise Transient(
                     f"Salesforce has not finished bulk job {job.id}; run backfill again to go on."
                 )
-            clock.sleep(next(waits, _POLL_SECONDS[-1]))
+            self._rest(next(waits, _POLL_SECONDS[-1]))
             found = self._connection.crm.bulk_status(job.id)
             if found is None:
                 raise Transient(f"Salesforce no longer knows bulk job {job.id}; run backfill again to go on.")
@@ -202,17 +205,28 @@ class Wave:
         bar.close()
         return job
 
+    def _rest(self, seconds: float) -> None:
+        """Wait for the CRM in short pieces, so that others can work meanwhile."""
+        clock = self._connection.clock
+        until = clock.monotonic() + seconds
+        while (left := until - clock.monotonic()) > 0:
+            self._connection.let_pass()
+            clock.sleep(min(left, _PIECE_SECONDS))
+        self._connection.let_pass()
+
     # --- rows of a part ----------------------------------------------------------------------
 
     def _rows(self, part: Part, sent: dict[str, _Sent]) -> Iterator[dict[str, Value]]:
         """Yield the payloads of a part that the CRM has not confirmed, in the order of their sales."""
         for sales in self._connection.spool.pages(self._number):
+            self._connection.let_pass()
             seen_at = self._connection.clock.now()
             plan = plan_sales(self._connection, sales, history=self._history, seen_at=seen_at, parts=(part,))
             if part == "sale" and plan.settled:
                 with self._state.begin() as c:
                     self._state.settle(c, plan.settled)
             yield from self._unconfirmed(plan.rows, sent)
+        self._connection.let_pass()
 
     def _unconfirmed(self, rows: list[Row], sent: dict[str, _Sent]) -> Iterator[dict[str, Value]]:
         resolver = Resolver(self._state, self._connection.maps, self._connection.account.id)
@@ -261,6 +275,7 @@ class Wave:
                 else:
                     refused.append((ack, row))
             self._write_down(part, table, written, refused)
+            self._connection.let_pass()
         if stopped is not None:
             # The job is answered. Taken up again, it would stop every later run with the same answer.
             with self._state.begin() as c:
@@ -346,6 +361,7 @@ class Wave:
         landed = self._state.staged(self._number)
         for start in range(0, len(landed), _SETTLED_AT_ONCE):
             self._close_sales(landed[start : start + _SETTLED_AT_ONCE])
+            self._connection.let_pass()
         with self._state.begin() as c:
             self._connection.spool.clear(c, self._number)
 

@@ -76,6 +76,18 @@ _token = sa.Table(
     sa.Column("seen_at", sa.Float),
 )
 
+# Sign-ins that are under way at an identity provider, by the hash of what their browser keeps.
+_flow = sa.Table(
+    "console_flow",
+    _meta,
+    sa.Column("hash", sa.Text, primary_key=True),
+    sa.Column("flow", sa.Text, nullable=False),  # JSON
+    sa.Column("until", sa.Float, nullable=False, index=True),
+)
+
+# Anybody may begin one: beyond that the oldest are forgotten.
+_FLOWS_MAX = 5_000
+
 # Failed sign-ins by whom they were for and where they came from.
 _attempt = sa.Table(
     "console_attempt",
@@ -132,6 +144,15 @@ class Link(msgspec.Struct, frozen=True):
     purpose: str
     person: int | None
     until: float
+
+
+class Flow(msgspec.Struct, frozen=True):
+    """One sign-in at an identity provider, kept until its browser comes back."""
+
+    state: str
+    nonce: str
+    verifier: str
+    next: str
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -368,6 +389,28 @@ class Access:
         with self._writing() as c:
             row = c.execute(sa.delete(_link).where(*mine).returning(*_link.c)).first()
         return None if row is None else Link(row.purpose, row.person, row.until)
+
+    # --- sign-ins at an identity provider -------------------------------------------------------
+
+    def begin_flow(self, flow: Flow, now: float, until: float) -> str:
+        """Keep a sign-in that is under way and return the secret by which its browser is known again."""
+        secret = secrets.token_urlsafe(32)
+        values = {"hash": hashed(secret), "flow": msgspec.json.encode(flow).decode(), "until": until}
+        with self._writing() as c:
+            c.execute(sa.delete(_flow).where(_flow.c.until < now))
+            count = c.execute(sa.select(sa.func.count()).select_from(_flow)).scalar_one()
+            if count >= _FLOWS_MAX:
+                oldest = sa.select(_flow.c.hash).order_by(_flow.c.until).limit(count - _FLOWS_MAX + 1)
+                c.execute(sa.delete(_flow).where(_flow.c.hash.in_(oldest)))
+            c.execute(sa.insert(_flow), values)
+        return secret
+
+    def end_flow(self, secret: str, now: float) -> Flow | None:
+        """Return a sign-in that was under way, once; None when it is none, or took too long."""
+        mine = (_flow.c.hash == hashed(secret), _flow.c.until >= now)
+        with self._writing() as c:
+            row = c.execute(sa.delete(_flow).where(*mine).returning(_flow.c.flow)).first()
+        return None if row is None else msgspec.json.decode(row.flow, type=Flow)
 
     # --- tokens --------------------------------------------------------------------------------
 

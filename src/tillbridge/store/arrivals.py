@@ -119,6 +119,8 @@ class Arrivals:
     def get(self, crm_ids: Collection[str]) -> dict[str, Arrival]:
         """Return where these people stand."""
         found: dict[str, Arrival] = {}
+        if not crm_ids:
+            return found
         with self._state.begin() as c:
             for part in parts(crm_ids):
                 for row in c.execute(sa.select(_arrival).where(_arrival.c.crm_id.in_(part))):

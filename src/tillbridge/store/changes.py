@@ -101,9 +101,9 @@ class Changes:
         """Return what was ever changed in these customers, oldest first."""
         return self._select(among(_change.c.till_id, till_ids))
 
-    def of_run(self, run: int) -> list[Change]:
+    def of_run(self, run: int, limit: int | None = None) -> list[Change]:
         """Return what one run changed, in the order in which it did."""
-        return self._select(_change.c.run == run)
+        return self._select(_change.c.run == run, limit)
 
     def get(self, change_id: int) -> Change | None:
         """Return one change."""
@@ -122,12 +122,10 @@ class Changes:
             sa.update(_change).where(among(_change.c.id, ids)).values(undone_by=self._state.run_id)
         )
 
-    def _select(self, where: sa.ColumnElement[bool]) -> list[Change]:
+    def _select(self, where: sa.ColumnElement[bool], limit: int | None = None) -> list[Change]:
+        statement = sa.select(_change).where(where).order_by(_change.c.id).limit(limit)
         with self._state.begin() as c:
-            return [
-                self._read_change(row)
-                for row in c.execute(sa.select(_change).where(where).order_by(_change.c.id))
-            ]
+            return [self._read_change(row) for row in c.execute(statement)]
 
     def _read_change(self, row: Any) -> Change:
         values = open_document(self._vault, row.values, f"change {row.till_id} {row.field}")
@@ -151,6 +149,8 @@ class Changes:
     def contested(self, till_ids: Collection[str]) -> dict[str, dict[str, Contested]]:
         """Return the conflicts of these customers that count: open ones and decided ones, by field."""
         found: dict[str, dict[str, Contested]] = {}
+        if not till_ids:
+            return found
         where = sa.and_(_conflict.c.state.in_((OPEN, DECIDED)), among(_conflict.c.till_id, till_ids))
         for each in self._conflicts(where):
             found.setdefault(each.till_id, {})[each.field] = each
@@ -162,7 +162,11 @@ class Changes:
 
     def conflict(self, conflict_id: int) -> Contested | None:
         """Return one conflict, whatever became of it."""
-        return next(iter(self._conflicts(_conflict.c.id == conflict_id)), None)
+        return next(iter(self.conflicts([conflict_id])), None)
+
+    def conflicts(self, ids: Collection[int]) -> list[Contested]:
+        """Return these conflicts, whatever became of them, oldest first."""
+        return self._conflicts(among(_conflict.c.id, ids))
 
     def notice(self, connection: sa.Connection, contested: Sequence[Contested]) -> None:
         """Keep conflicts. One that is known shows its newest values, and what was said of others is void."""

@@ -189,6 +189,7 @@ class Eraser:
             "next_at": None,
         }
         self.counts["problem"] += connection.execute(sa.update(_problem).where(own).values(bare)).rowcount
+        self._clear_remarks(connection, sa.select(_problem.c.id).where(own))
         columns = (_problem.c.id, _problem.c.kind, _problem.c.till_id, _problem.c.payload, _problem.c.edit)
         sealed = sa.or_(_problem.c.payload.isnot(None), _problem.c.edit.isnot(None))
         for row in connection.execute(sa.select(*columns).where(sealed)).all():
@@ -202,6 +203,16 @@ class Eraser:
                     where = _problem.c.id == row.id
                     connection.execute(sa.update(_problem).where(where).values({name: None}))
                     self.counts["problem"] += 1
+
+    def _clear_remarks(self, connection: sa.Connection, own: sa.Select[Any]) -> None:
+        """Drop what people wrote of their problems, and of others' where it names them."""
+        remark = schema.remark
+        gone = set(connection.execute(sa.select(remark.c.id).where(remark.c.problem.in_(own))).scalars())
+        for row in connection.execute(sa.select(remark).where(remark.c.text.isnot(None))).all():
+            place = f"remark {row.problem} {row.made_at}"
+            if self._names_them(self._vault.open(row.text, place).decode()):
+                gone.add(row.id)
+        self._delete(connection, "remark", "id", sorted(gone))
 
     def _names_them(self, text: str) -> bool:
         return bool(self._sought.found_in(text)) or any(f'"{i}"' in text for i in self._crm_ids)

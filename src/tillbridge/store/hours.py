@@ -12,11 +12,27 @@ import sqlalchemy as sa
 
 from tillbridge.store import schema
 from tillbridge.store.state import State
-from tillbridge.store.writing import insert
 
 HOUR = 3_600
 _KEPT_SECONDS = 8 * 86_400
 _hour = schema.hour
+
+
+_late = sa.bindparam("late", type_=sa.Float)
+_ADD = (
+    sa.update(_hour)
+    .where(_hour.c.hour == sa.bindparam("of_hour"), _hour.c.what == sa.bindparam("of_what"))
+    .values(
+        count=_hour.c.count + sa.bindparam("more"),
+        worst=sa.case((_hour.c.worst < _late, _late), else_=_hour.c.worst),
+    )
+)
+_INSERT = sa.insert(_hour).values(
+    hour=sa.bindparam("of_hour"),
+    what=sa.bindparam("of_what"),
+    count=sa.bindparam("more"),
+    worst=_late,
+)
 
 
 class Hour(msgspec.Struct, frozen=True):
@@ -38,20 +54,16 @@ class Hours:
         """Add to the figures of this hour."""
         now = int(self._state.now())
         rows = [
-            {"hour": now - now % HOUR, "what": what, "count": count, "worst": worst}
+            {"of_hour": now - now % HOUR, "of_what": what, "more": count, "late": worst}
             for what, count in counts.items()
             if count
         ]
         if not rows:
             return
-        statement = insert(_hour)
-        new = statement.excluded
-        later = sa.case((new.worst > _hour.c.worst, new.worst), else_=_hour.c.worst)
-        changes = {"count": _hour.c.count + new["count"], "worst": later}
-        connection.execute(
-            statement.on_conflict_do_update(index_elements=["hour", "what"], set_=changes), rows
-        )
-        connection.execute(sa.delete(_hour).where(_hour.c.hour < now - _KEPT_SECONDS))
+        fresh = [row for row in rows if not connection.execute(_ADD, row).rowcount]
+        if fresh:
+            connection.execute(_INSERT, fresh)
+            connection.execute(sa.delete(_hour).where(_hour.c.hour < now - _KEPT_SECONDS))
 
     def since(self, moment: float) -> list[Hour]:
         """Return all figures from the hour of a moment on, oldest first."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,10 +18,12 @@ import sqlalchemy as sa
 from tillbridge.secrets import Vault
 from tillbridge.store import schema
 from tillbridge.store.lists import among
+from tillbridge.store.sealing import open_document, seal_document
 from tillbridge.store.state import State
 from tillbridge.sync.remedies import Decided, Edit, Remedy
 
 _problem = schema.problem
+_remark = schema.remark
 _remedy = schema.remedy
 _run = schema.run
 
@@ -61,6 +63,17 @@ class Problem(msgspec.Struct, frozen=True):
     last_at: float
     next_at: float | None
     note: str | None
+    assignee: str | None = None
+
+
+class Remark(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody has said of a problem, or done about it."""
+
+    problem: int
+    made_at: float
+    by: str
+    what: str
+    text: str | None
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,13 +144,29 @@ class Journal:
     def start(self, job: str) -> int:
         """Open a run; everything settled from now on carries its id."""
         with self._state.begin() as c:
-            run_id = c.execute(
-                sa.insert(_run).values(job=job, started_at=self._state.now())
-            ).inserted_primary_key
-        assert run_id is not None
-        self._state.run_id = int(run_id[0])
+            self._state.run_id = run = self._begin(c, job, self._state.now())
         self._decided = None  # Somebody may have decided something since the last run.
-        return self._state.run_id
+        return run
+
+    def announce(self, job: str, begun: Callable[[int], object]) -> None:
+        """Let a run begin with the first thing that is settled in it; `begun` is told its id.
+
+        A service looks each minute, and a row for every look would be written and deleted for nothing.
+        """
+        started_at = self._state.now()
+
+        def begin(connection: sa.Connection) -> int:
+            run = self._begin(connection, job, started_at)
+            begun(run)
+            return run
+
+        self._state.announce(begin)
+        self._decided = None
+
+    def _begin(self, connection: sa.Connection, job: str, started_at: float) -> int:
+        made = connection.execute(sa.insert(_run).values(job=job, started_at=started_at)).inserted_primary_key
+        assert made is not None
+        return int(made[0])
 
     def end(
         self, run_id: int, outcome: str, counts: Mapping[str, int], till_calls: int, crm_calls: int
@@ -380,6 +409,46 @@ class Journal:
             .where(among(_problem.c.id, ids), _problem.c.state != RESOLVED)
             .values(state=IGNORED, next_at=None, note=note)
         )
+
+    def assign(self, connection: sa.Connection, ids: Collection[int], assignee: str | None) -> None:
+        """Let somebody see to problems; None: nobody in particular."""
+        connection.execute(sa.update(_problem).where(among(_problem.c.id, ids)).values(assignee=assignee))
+
+    def remark(
+        self, connection: sa.Connection, ids: Collection[int], by: str, what: str, text: str | None = None
+    ) -> None:
+        """Keep what somebody has said of problems, or done about them."""
+        now = self._state.now()
+        rows = [
+            {
+                "problem": i,
+                "made_at": now,
+                "by": by,
+                "what": what,
+                "text": None
+                if text is None
+                else seal_document(self._vault, {"text": text}, f"remark {i} {now}"),
+            }
+            for i in ids
+        ]
+        if rows:
+            connection.execute(sa.insert(_remark), rows)
+
+    def remarks_of(self, ids: Collection[int]) -> list[Remark]:
+        """Return what was said of these problems and done about them, the oldest first."""
+        statement = sa.select(_remark).where(among(_remark.c.problem, ids)).order_by(_remark.c.id)
+        with self._state.begin() as c:
+            rows = c.execute(statement).all()
+        return [
+            Remark(problem=row.problem, made_at=row.made_at, by=row.by, what=row.what, text=self._text(row))
+            for row in rows
+        ]
+
+    def _text(self, row: Any) -> str | None:
+        if row.text is None:
+            return None
+        place = f"remark {row.problem} {row.made_at}"
+        return str(open_document(self._vault, row.text, place)["text"])
 
     def edit(self, connection: sa.Connection, problem: Problem, edit: Edit) -> None:
         """Set fields of a problem's record by hand; none takes back what was set."""

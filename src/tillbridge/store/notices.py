@@ -204,11 +204,20 @@ def keep_pulse(
         for stream in streams
         if stream in poll_seconds
     ]
-    before = {row.stream: row.polled_at for row in connection.execute(sa.select(_pulse))}
+    if not rows:
+        return
+    before = {row.stream: row.polled_at for row in connection.execute(_POLLED_AT)}
     for row in rows:
         gap = now - before.get(row["stream"], now)
         Hours(state).note(connection, {f"poll {row['stream']}": 1}, max(0.0, gap))
-    if rows:
-        statement = insert(_pulse)
-        changes = {name: statement.excluded[name] for name in ("polled_at", "interval_seconds")}
-        connection.execute(statement.on_conflict_do_update(index_elements=["stream"], set_=changes), rows)
+    connection.execute(_KEEP_PULSE, rows)
+
+
+def _keep_pulse() -> Any:
+    statement = insert(_pulse)
+    changes = {name: statement.excluded[name] for name in ("polled_at", "interval_seconds")}
+    return statement.on_conflict_do_update(index_elements=["stream"], set_=changes)
+
+
+_POLLED_AT = sa.select(_pulse.c.stream, _pulse.c.polled_at)
+_KEEP_PULSE = _keep_pulse()

@@ -137,6 +137,8 @@ class People:
     def get(self, crm_ids: Collection[str]) -> dict[str, CrmPersonRow]:
         """Return what the CRM last showed of these people."""
         found: dict[str, CrmPersonRow] = {}
+        if not crm_ids:
+            return found
         with self._state.begin() as c:
             for part in parts(crm_ids):
                 for row in c.execute(sa.select(_person).where(_person.c.crm_id.in_(part))):
@@ -165,6 +167,8 @@ class People:
     def verdicts(self, till_ids: Collection[str]) -> dict[str, Verdict]:
         """Return why these customers stand where they stand."""
         found: dict[str, Verdict] = {}
+        if not till_ids:
+            return found
         with self._state.begin() as c:
             for row in c.execute(sa.select(_verdict).where(_verdict.c.till_id.in_(list(till_ids)))):
                 detail = open_document(self._vault, row.detail, f"verdict {row.till_id}")
@@ -183,11 +187,10 @@ class People:
             yield from self.verdicts(ids).values()
             last = ids[-1]
 
-    def created_in(self, run: int) -> list[str]:
-        """Return the customers whom one run decided to create in the CRM."""
-        statement = sa.select(_verdict.c.till_id).where(
-            _verdict.c.outcome == "created", _verdict.c.run == run
-        )
+    def created_in(self, run: int, limit: int | None = None) -> list[str]:
+        """Return the customers whom one run decided to create in the CRM, all of them or some."""
+        where = (_verdict.c.outcome == "created", _verdict.c.run == run)
+        statement = sa.select(_verdict.c.till_id).where(*where).limit(limit)
         with self._state.begin() as c:
             return sorted(c.execute(statement).scalars(), key=lambda i: (len(i), i))
 
@@ -205,6 +208,8 @@ class People:
     def shadows(self, till_ids: Collection[str]) -> dict[str, dict[str, dict[str, Any]]]:
         """Return what each side showed when both last agreed: till id -> side -> fields."""
         found: dict[str, dict[str, dict[str, Any]]] = {}
+        if not till_ids:
+            return found
         with self._state.begin() as c:
             for part in parts(till_ids):
                 for row in c.execute(sa.select(_shadow).where(_shadow.c.till_id.in_(part))):

@@ -153,6 +153,8 @@ class Raw:
 
     def shown_before(self, kind: Kind, records: Collection[Sale | Customer]) -> dict[str, bool]:
         """Say of each record whether it is what a poll kept of it last; absent: no poll has kept it."""
+        if not records:
+            return {}
         with self._state.begin() as c:
             newest, _ = self._digests(c, kind, [record.id for record in records])
         return {

@@ -145,14 +145,28 @@ def figures_of(receipt: Receipt) -> Iterator[tuple[Key, tuple[int, ...]]]:
         (1, is_refund, receipt.units, receipt.total, receipt.net, back),
     )
     if receipt.seller is not None:
-        yield ("seller", store, day, receipt.seller), (1, is_refund, 0, 0, 0, 0)
+        for key in _of_seller(store, day, month, receipt.seller):
+            yield key, (1, is_refund, 0, 0, 0, 0)
     for line in receipt.lines:
         sums = (line.units, line.total, line.net, _back(line))
         if seller := line.seller or receipt.seller:
-            yield ("seller", store, day, seller), (0, 0, *sums)
+            for key in _of_seller(store, day, month, seller):
+                yield key, (0, 0, *sums)
         if line.product is not None:
-            for place in (store, ""):
-                yield ("product", place, month, line.product), (1, is_refund, *sums)
+            for key in _of_product(store, day, month, line.product):
+                yield key, (1, is_refund, *sums)
+
+
+def _of_seller(store: str, day: str, month: str, seller: str) -> tuple[Key, ...]:
+    return ("seller", store, day, seller), ("seller month", store, month, seller)
+
+
+def _of_product(store: str, day: str, month: str, product: str) -> tuple[Key, ...]:
+    return (
+        ("product day", store, day, product),
+        ("product", store, month, product),
+        ("product", "", month, product),
+    )
 
 
 def _back(line: Line) -> int:

@@ -90,9 +90,23 @@ problem = sa.Table(
     sa.Column("next_at", sa.Float),  # when it is tried again; None: never by itself
     sa.Column("edit", sa.LargeBinary),  # sealed JSON of the fields that a person has set for this row
     sa.Column("note", Text),
+    sa.Column("assignee", Text),  # the user who sees to it, by name
 )
 sa.Index("problem_thing", problem.c.kind, problem.c.till_id)
 sa.Index("problem_open", problem.c.state, problem.c.cause)
+
+# What people have said of a problem and done about it: who and when. What they wrote may name people: sealed.
+remark = sa.Table(
+    "remark",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("problem", sa.Integer, nullable=False),
+    sa.Column("made_at", sa.Float, nullable=False),
+    sa.Column("by", Text, nullable=False),  # the user, by name
+    sa.Column("what", Text, nullable=False),  # note, assigned, ignored, edited, retried
+    sa.Column("text", sa.LargeBinary),  # sealed JSON
+)
+sa.Index("remark_of", remark.c.problem)
 
 # Why a customer is linked, or what a person has to decide. Sealed: it names people.
 verdict = sa.Table(
@@ -107,6 +121,7 @@ verdict = sa.Table(
 )
 
 sa.Index("verdict_outcome", verdict.c.outcome, verdict.c.made_at)
+sa.Index("verdict_run", verdict.c.run, verdict.c.outcome)
 
 # What a side showed of a customer when both last agreed. Sealed.
 shadow = sa.Table(
@@ -454,11 +469,12 @@ bought = sa.Table(
 )
 sa.Index("bought_noted", bought.c.noted_at)
 
-# Receipts added up: of a store's day, of a seller's day in a store, of a product's month in a store.
+# Receipts added up: of a store's day, of a seller's and a product's day and month in a store.
 tally = sa.Table(
     "tally",
     metadata,
-    sa.Column("scope", Text, primary_key=True),  # store, seller, product
+    # store, seller, product day: of days; seller month, product: of months
+    sa.Column("scope", Text, primary_key=True),
     sa.Column("store", Text, primary_key=True),  # "": all stores together
     sa.Column("period", Text, primary_key=True),  # 2026-11-20, or 2026-11
     sa.Column("name", Text, primary_key=True),  # who or what; "" where the scope is the store
@@ -509,7 +525,9 @@ people_news = sa.Table(
 )
 sa.Index("people_news_moved", people_news.c.moved_at)
 _is_customer = record.c.kind == "customer"
-sa.Index("record_people", record.c.moved_at, sqlite_where=_is_customer, postgresql_where=_is_customer)
+# With the kind, or SQLite would rather take all customers by the table's own key.
+_moved = (record.c.kind, record.c.moved_at)
+sa.Index("record_people", *_moved, sqlite_where=_is_customer, postgresql_where=_is_customer)
 
 # What was spent and how late streams were, an hour a row: for the last days, not for ever.
 hour = sa.Table(

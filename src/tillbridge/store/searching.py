@@ -73,6 +73,7 @@ SEALED: tuple[tuple[sa.Table, str, str, tuple[str, ...]], ...] = (
     (schema.shadow, "fields", "shadow {till_id} {side}", ("till_id",)),
     (schema.problem, "payload", "problem {kind} {till_id}", ("kind", "till_id")),
     (schema.problem, "edit", "edit {kind} {till_id}", ("kind", "till_id")),
+    (schema.remark, "text", "remark {problem} {made_at}", ()),
     (schema.arrival, "detail", "arrival {crm_id}", ("crm_id",)),
     (schema.intent, "body", "intent {crm_id}", ("crm_id", "till_id")),
     (schema.conflict, "values", "conflict {till_id} {field}", ("till_id", "crm_id")),

@@ -16,8 +16,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,6 +38,12 @@ _POOL = 16
 
 # What a slice ends with that may not spend any more for now: its stream waits until then.
 LIMIT = "limit"
+
+# What a slice ends with whose remote does not answer, or answers that it cannot.
+DOWN = "remote down"
+
+# Workers' clocks differ by seconds: a due time is too far ahead only beyond that.
+_CLOCKS_DIFFER_SECONDS = 30.0
 
 T = TypeVar("T")
 
@@ -61,7 +68,16 @@ stream = sa.Table(
     sa.Column("ended_at", sa.Float),
     sa.Column("outcome", sa.Text),
     sa.Column("counts", sa.Text),
+    sa.Column("waits", sa.Float),  # seconds from its end to next_due, as planned
     sa.Index("stream_due", "next_due"),
+)
+
+# Connections whose folder is not there for now. All that is kept of them stays, and nothing of it is due.
+away = sa.Table(
+    "away",
+    _meta,
+    sa.Column("connection", sa.Text, primary_key=True),
+    sa.Column("since", sa.Float, nullable=False),
 )
 
 worker = sa.Table(
@@ -112,8 +128,8 @@ setting = sa.Table(
 _version = sa.Table("service_version", _meta, sa.Column("version", sa.Integer, primary_key=True))
 
 # What brings older tables up to date: statements by the version that they lead to.
-_STEPS: Mapping[int, tuple[str, ...]] = {}
-VERSION = 1
+_STEPS: Mapping[int, tuple[str, ...]] = {2: ("ALTER TABLE stream ADD COLUMN waits FLOAT",)}
+VERSION = 2
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +150,7 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: float | None
     outcome: str | None
     counts: str | None
+    waits: float | None = None
 
     @property
     def job(self) -> str:
@@ -156,6 +173,13 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     failed: bool = False
 
 
+class Rested(msgspec.Struct, frozen=True):
+    """Which of a connection's polls people let rest, and when they last let any of it go on."""
+
+    paused: frozenset[str] = frozenset()
+    resumed_at: float = 0.0
+
+
 class Worker(msgspec.Struct, frozen=True):
     """A process that works, and when it was last seen."""
 
@@ -163,6 +187,56 @@ class Worker(msgspec.Struct, frozen=True):
     seen: float
     since: float
     reaped: bool
+
+
+# --- what every slice asks: worded once ------------------------------------------------------------
+
+_JOB = ("of_connection", "of_kind", "of_name", "of_gen")
+_of_job = (
+    *(stream.c[name.removeprefix("of_")] == sa.bindparam(name) for name in _JOB),
+    stream.c.queued,
+)
+_stopped = sa.exists().where(stop.c.scope == sa.bindparam("of_connection"))
+_BEGAN = (
+    sa.update(stream)
+    .where(*_of_job)
+    .values(began_at=sa.bindparam("now"))
+    .returning(*(stream.c[name] for name in Stream.__struct_fields__), _stopped.label("stopped"))
+)
+_PASSED_OVER = sa.update(stream).where(*_of_job).values(queued=False)
+_ENDED = (
+    sa.update(stream)
+    .where(*_of_job)
+    .values(
+        queued=False,
+        # What came while it was at it wants another look at once.
+        next_due=sa.case(
+            (stream.c.dirty, sa.bindparam("now", type_=sa.Float)), else_=sa.bindparam("due", type_=sa.Float)
+        ),
+        why=sa.bindparam("told", type_=sa.Text),
+        fails=sa.case((sa.bindparam("failed", type_=sa.Boolean), stream.c.fails + 1), else_=0),
+        ended_at=sa.bindparam("now", type_=sa.Float),
+        outcome=sa.bindparam("word"),
+        counts=sa.bindparam("counted"),
+        waits=sa.bindparam("seconds", type_=sa.Float),
+    )
+)
+
+_is_free = sa.or_(lease.c.until.is_(None), lease.c.until <= sa.bindparam("now"))
+_is_unwanted = sa.or_(lease.c.wanted_until.is_(None), lease.c.wanted_until <= sa.bindparam("now"))
+_take = (
+    sa.update(lease)
+    .where(lease.c.name == sa.bindparam("of"), _is_free)
+    .values(holder=sa.bindparam("by"), until=sa.bindparam("then"), token=lease.c.token + 1)
+    .returning(lease.c.token)
+)
+_TAKE = _take.where(_is_unwanted)
+_TAKE_IN_A_HURRY = _take.values(wanted_until=None)
+_GIVE_BACK = (
+    sa.update(lease)
+    .where(lease.c.name == sa.bindparam("of"), lease.c.token == sa.bindparam("number"))
+    .values(holder=None, until=None)
+)
 
 
 def job_id(connection: str, kind: str, name: str, gen: int | str) -> str:
@@ -174,12 +248,16 @@ def service_url(folder: Path, database_url: str | None) -> sa.URL:
     """Return where an installation's shared tables are."""
     if database_url is None:
         return sa.make_url(f"sqlite:///{folder / FILE_NAME}")
+    shape = "must be an address such as postgresql://user:password@host/database"
     try:
         url = sa.make_url(database_url)
-    except sa.exc.ArgumentError:
-        url = sa.make_url("nothing://")
+    except (sa.exc.ArgumentError, ValueError) as error:  # The latter: a port that is no number.
+        raise ConfigurationInvalid([("service.database_url", shape)]) from error
     if url.get_backend_name() not in {"postgresql", "postgres"}:
-        reason = "must be an address such as postgresql://user:password@host/database"
+        raise ConfigurationInvalid([("service.database_url", shape)])
+    if any(sign in (url.database or "") for sign in "@/"):
+        # What follows such a sign in a password is read as the host and the database, and would be shown.
+        reason = f"{shape}; an @, / or : in the password is written as %40, %2F or %3A"
         raise ConfigurationInvalid([("service.database_url", reason)])
     return url.set(drivername="postgresql+psycopg")
 
@@ -218,6 +296,7 @@ def _engine(url: sa.URL, *, pooled: bool) -> sa.Engine:
             pool["max_overflow"] = 2 * _POOL
         engine = sa.create_engine(url, **pool)
         sa.event.listen(engine, "connect", _prepare_sqlite)
+        _queue_writers(engine)
         return engine
     path_of_schemas = {"options": f"-csearch_path={SCHEMA}"}
     return sa.create_engine(url, **pool, pool_pre_ping=True, connect_args=path_of_schemas)
@@ -237,6 +316,32 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
         connection.create_function("strftime", 2, _seconds_now)
     elif sqlite3.sqlite_version_info < (3, 42):
         connection.create_function("unixepoch", 1, lambda _modifier: time.time())
+
+
+_WRITES = frozenset(("INSERT", "UPDATE", "DELETE", "BEGIN "))
+_HAS_TURN = "has the turn to write"
+_WAIT_SECONDS = 30.0
+
+
+def _queue_writers(engine: sa.Engine) -> None:
+    """Let the threads of this process write one after the other.
+
+    SQLite has whoever finds the file locked look again after a while, and lets in whoever looks at the
+    right moment: of dozens that write, one may wait for ever, and all of them burn what they wait.
+    """
+    turn = threading.Lock()
+
+    def wait(connection: sa.Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        if not connection.info.get(_HAS_TURN) and statement.lstrip()[:6].upper() in _WRITES:
+            # Whoever waits in vain is told by SQLite what there is to tell.
+            connection.info[_HAS_TURN] = turn.acquire(timeout=_WAIT_SECONDS)
+
+    def leave(_connection: Any, record: Any) -> None:
+        if record.info.pop(_HAS_TURN, False):
+            turn.release()
+
+    sa.event.listen(engine, "before_cursor_execute", wait)
+    sa.event.listen(engine, "checkin", leave)
 
 
 def _seconds_now(template: str, moment: str) -> float | None:
@@ -271,6 +376,36 @@ def _schema(url: sa.URL) -> str | None:
     return None if url.get_backend_name() == "sqlite" else SCHEMA
 
 
+class Changes:
+    """Tells for next to nothing whether a file has changed, so that nobody looks into it for nothing.
+
+    One instance for each who looks.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._seen: int | None = None
+
+    def is_new(self) -> bool:
+        """Say whether anybody has committed anything since this was last asked."""
+        if self._connection is None:
+            self._connection = sqlite3.connect(self._path, check_same_thread=False)
+        try:
+            # It never writes, so that all others' commits count, those of this process too.
+            found = self._connection.execute("PRAGMA data_version").fetchone()
+        except sqlite3.Error:
+            return True  # Whoever looks then says better what is wrong.
+        before, self._seen = self._seen, int(found[0])
+        return before != self._seen
+
+    def close(self) -> None:
+        """Let the file go."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
 class Service:
     """The shared tables. Every method is one short transaction, unless it is handed one."""
 
@@ -294,6 +429,10 @@ class Service:
         """Let the database go."""
         self.engine.dispose()
 
+    def watch(self) -> Changes | None:
+        """Return what tells whether anything has changed; None where that would be a question, too."""
+        return Changes(Path(self.url.database or "")) if self.is_sqlite else None
+
     def now(self, connection: sa.Connection) -> float:
         """Return the database's clock: workers' own may differ, and dead ones are known by their age."""
         if self.is_sqlite:
@@ -303,29 +442,68 @@ class Service:
     # --- streams -------------------------------------------------------------------------------
 
     def plan_streams(self, connection: str, wanted: Mapping[tuple[str, str], float], now: float) -> None:
-        """Let a connection have just these streams, given as (kind, name) with their seconds."""
+        """Let a connection have just these streams, given as (kind, name) with their seconds.
+
+        One that was away goes on at once, behind its last numbers and with its pauses.
+        """
         with self.begin() as c:
             mine = stream.c.connection == connection
+            is_back = bool(c.execute(sa.delete(away).where(away.c.connection == connection)).rowcount)
+            number = int(_setting(c, _NUMBERS + connection) or 0)
             held = {(r.kind, r.name): r for r in c.execute(sa.select(stream).where(mine))}
             for (kind, name), every in wanted.items():
                 row = held.get((kind, name))
                 due = now if every else None
                 if row is None:
                     values = {"connection": connection, "kind": kind, "name": name, "every": every}
-                    c.execute(sa.insert(stream), {**values, "next_due": due})
+                    # A number that was used stands in the job engine for a while: such a job would not run.
+                    c.execute(sa.insert(stream), {**values, "next_due": due, "gen": number})
+                elif is_back:
+                    due = now if every or row.next_due is not None else None
+                    changes: dict[str, Any] = {"every": every, "next_due": due, "why": None}
+                    c.execute(sa.update(stream).where(*_is(row)).values(**changes))
                 elif row.every != every:
-                    changes: dict[str, Any] = {"every": every}
+                    changes = {"every": every}
                     if row.why is None:
                         changes["next_due"] = due if not every else min(row.next_due or now, now + every)
                     c.execute(sa.update(stream).where(*_is(row)).values(**changes))
-            for key, row in held.items():
-                if key not in wanted:
+            if gone := [row for key, row in held.items() if key not in wanted]:
+                _note_number(c, connection)
+                for row in gone:
                     c.execute(sa.delete(stream).where(*_is(row)))
 
-    def forget_streams(self, keep: Collection[str]) -> None:
-        """Forget the streams of connections that are there no more."""
+    def forget_streams(self, connection: str) -> None:
+        """Forget the streams of a connection that was removed; its numbers are never used again."""
         with self.begin() as c:
-            c.execute(sa.delete(stream).where(stream.c.connection.not_in(list(keep))))
+            _note_number(c, connection)
+            c.execute(sa.delete(stream).where(stream.c.connection == connection))
+            c.execute(sa.delete(away).where(away.c.connection == connection))
+
+    def note_away(self, connection: str, now: float) -> bool:
+        """Let a connection rest whose folder is not there; False when nothing is kept of it."""
+        with self.begin() as c:
+            mine = stream.c.connection == connection
+            if not c.execute(sa.update(stream).where(mine).values(why=_AWAY)).rowcount:
+                return False
+            _insert_new(c, away, {"connection": connection, "since": now})
+            return True
+
+    def away(self) -> dict[str, float]:
+        """Return the connections whose folder is not there, and since when."""
+        with self.begin() as c:
+            return {row.connection: row.since for row in c.execute(sa.select(away))}
+
+    def served(self) -> set[str]:
+        """Return the connections that have streams."""
+        with self.begin() as c:
+            return set(c.execute(sa.select(stream.c.connection).distinct()).scalars())
+
+    def pull_back(self, now: float) -> int:
+        """Let nothing be due later than it was planned from now: a clock that was ahead was set back."""
+        waits = sa.func.coalesce(stream.c.waits, stream.c.every)
+        late = (stream.c.next_due > now + waits + _CLOCKS_DIFFER_SECONDS, ~stream.c.queued)
+        with self.begin() as c:
+            return c.execute(sa.update(stream).where(*late).values(next_due=now + waits)).rowcount
 
     def streams(self, connection: str | None = None) -> list[Stream]:
         """Return all streams, or a connection's."""
@@ -337,7 +515,7 @@ class Service:
 
     def claim_due(self, connection: sa.Connection, now: float, limit: int) -> list[Stream]:
         """Take the streams that are due: each gets its next number, and nobody else takes it."""
-        stopped = sa.select(stop.c.scope)
+        stopped = sa.union_all(sa.select(stop.c.scope), sa.select(away.c.connection))
         due = (
             sa.select(stream.c.connection, stream.c.kind, stream.c.name)
             .where(
@@ -355,47 +533,50 @@ class Service:
         statement = (
             sa.update(stream)
             .where(found)
-            .values(queued=True, dirty=False, why=None, gen=stream.c.gen + 1)
+            .values(
+                queued=True,
+                dirty=False,
+                # Why it fails is worth knowing also while it is tried again.
+                why=sa.case((stream.c.fails > 0, stream.c.why), else_=None),
+                gen=stream.c.gen + 1,
+            )
             .returning(*stream.c)
         )
         return [Stream(**row._mapping) for row in connection.execute(statement)]  # noqa: SLF001  As above.
 
-    def began(self, job: Stream | tuple[str, str, str, int], now: float) -> bool:
-        """Note that a stream's job begins; False when a newer one has taken its place, or it is paused."""
-        connection, kind, name, gen = _named(job)
+    def next_due(self) -> float | None:
+        """Return when the next stream is due that nobody has claimed; None: not by itself."""
+        stopped = sa.union_all(sa.select(stop.c.scope), sa.select(away.c.connection))
+        waits = (~stream.c.queued, ~stream.c.paused, stream.c.connection.not_in(stopped))
         with self.begin() as c:
-            mine = (*_at(connection, kind, name), stream.c.gen == gen, stream.c.queued)
-            taken = c.execute(sa.update(stream).where(*mine).values(began_at=now).returning(stream.c.paused))
-            row = taken.first()
+            return c.execute(sa.select(sa.func.min(stream.c.next_due)).where(*waits)).scalar()
+
+    def began(self, job: Stream | tuple[str, str, str, int], now: float) -> Stream | None:
+        """Note that a stream's job begins; None when a newer one has taken its place, or it is paused."""
+        with self.begin() as c:
+            row = c.execute(_BEGAN, {**_which(job), "now": now}).first()
             if row is None:
-                return False
-            held = c.execute(sa.select(stop.c.scope).where(stop.c.scope == connection)).first()
-            if not row.paused and held is None:
-                return True
-            c.execute(sa.update(stream).where(*mine).values(queued=False))
-            return False
+                return None
+            *fields, stopped = row
+            found = Stream(**dict(zip(Stream.__struct_fields__, fields, strict=True)))
+            if not found.paused and not stopped:
+                return found
+            c.execute(_PASSED_OVER, _which(job))
+            return None
 
     def ended(self, job: Stream | tuple[str, str, str, int], ended: Ended, now: float) -> None:
         """Note what came of a stream's job and when the next is due; a stale job changes nothing."""
-        connection, kind, name, gen = _named(job)
-        due = None if ended.next_in is None else now + ended.next_in
+        values = {
+            "now": now,
+            "due": None if ended.next_in is None else now + ended.next_in,
+            "told": ended.why,
+            "failed": ended.failed,
+            "word": ended.outcome,
+            "counted": msgspec.json.encode(dict(ended.counts)).decode(),
+            "seconds": ended.next_in,
+        }
         with self.begin() as c:
-            mine = (*_at(connection, kind, name), stream.c.gen == gen, stream.c.queued)
-            # What came while it was at it wants another look at once.
-            due_column = sa.case((stream.c.dirty, sa.literal(now)), else_=sa.literal(due, sa.Float))
-            c.execute(
-                sa.update(stream)
-                .where(*mine)
-                .values(
-                    queued=False,
-                    next_due=due_column,
-                    why=ended.why,
-                    fails=stream.c.fails + 1 if ended.failed else 0,
-                    ended_at=now,
-                    outcome=ended.outcome,
-                    counts=msgspec.json.encode(dict(ended.counts)).decode(),
-                )
-            )
+            c.execute(_ENDED, {**_which(job), **values})
 
     def wish(self, connection: str, kind: str | None, name: str | None, now: float) -> int:
         """Let streams be due now, or once more behind the job that runs; return how many there are."""
@@ -406,12 +587,31 @@ class Service:
             done = c.execute(sa.update(stream).where(*where).values(next_due=now, dirty=True, why=None))
             return done.rowcount
 
-    def pause_streams(self, connection: str, kind: str, name: str | None, *, paused: bool) -> int:
-        """Let streams rest, or go on; return how many there are."""
+    def pause_streams(
+        self,
+        connection: str,
+        kind: str,
+        name: str | None,
+        *,
+        paused: bool,
+        why: str = "",
+        now: float | None = None,
+    ) -> int:
+        """Let streams rest, or go on; return how many there are. Without `now` the database's clock holds."""
         where = [stream.c.connection == connection, stream.c.kind == kind]
         where += [stream.c.name == name] if name else []
         with self.begin() as c:
-            return c.execute(sa.update(stream).where(*where).values(paused=paused)).rowcount
+            if not paused:
+                _note_resumed(c, connection, self.now(c) if now is None else now)
+            told = {"paused": paused, "why": why if paused else None}
+            return c.execute(sa.update(stream).where(*where).values(**told)).rowcount
+
+    def rested(self, connection: str) -> Rested:
+        """Return what people let rest of a connection: silence on their wish is nobody's worry."""
+        mine = (stream.c.connection == connection, stream.c.kind == "poll", stream.c.paused)
+        with self.begin() as c:
+            paused = frozenset(c.execute(sa.select(stream.c.name).where(*mine)).scalars())
+            return Rested(paused, float(_setting(c, _RESUMED + connection) or 0.0))
 
     def release(self, job: Stream, now: float, *, why: str) -> None:
         """Let a stream whose job has vanished be due again."""
@@ -427,10 +627,13 @@ class Service:
             c.execute(sa.delete(stop).where(stop.c.scope == scope))
             c.execute(sa.insert(stop), {"scope": scope, "why": why, "since": now})
 
-    def go_on(self, scope: str) -> bool:
+    def go_on(self, scope: str, now: float | None = None) -> bool:
         """Take a stop mark away; False when there was none."""
         with self.begin() as c:
-            return bool(c.execute(sa.delete(stop).where(stop.c.scope == scope)).rowcount)
+            was_stopped = bool(c.execute(sa.delete(stop).where(stop.c.scope == scope)).rowcount)
+            if was_stopped:
+                _note_resumed(c, scope, self.now(c) if now is None else now)
+            return was_stopped
 
     def stopped(self) -> dict[str, tuple[str, float]]:
         """Return what is to stand still, why, and since when."""
@@ -478,18 +681,13 @@ class Service:
 
     def take_lease(self, name: str, holder: str, seconds: float, *, hurry: bool) -> int | None:
         """Take a lease; return its token, or None while another holds it or one in a hurry waits for it."""
+        take = _TAKE_IN_A_HURRY if hurry else _TAKE
         with self.begin() as c:
             now = self.now(c)
-            _ensure_lease(c, name)
-            free = sa.or_(lease.c.until.is_(None), lease.c.until <= now)
-            unwanted = sa.or_(lease.c.wanted_until.is_(None), lease.c.wanted_until <= now)
-            values: dict[str, Any] = {"holder": holder, "until": now + seconds, "token": lease.c.token + 1}
-            if hurry:
-                values["wanted_until"] = None
-            where = (lease.c.name == name, free) if hurry else (lease.c.name == name, free, unwanted)
-            taken = c.execute(
-                sa.update(lease).where(*where).values(**values).returning(lease.c.token)
-            ).first()
+            values = {"of": name, "by": holder, "now": now, "then": now + seconds}
+            taken = c.execute(take, values).first()
+            if taken is None and _insert_new(c, lease, {"name": name, "token": 0}):
+                taken = c.execute(take, values).first()
             if taken is None and hurry:
                 c.execute(sa.update(lease).where(lease.c.name == name).values(wanted_until=now + _WANTED))
             return None if taken is None else int(taken.token)
@@ -522,8 +720,7 @@ class Service:
     def give_back(self, name: str, token: int) -> None:
         """Give a lease back; one that was lost stays with its new holder."""
         with self.begin() as c:
-            mine = (lease.c.name == name, lease.c.token == token)
-            c.execute(sa.update(lease).where(*mine).values(holder=None, until=None))
+            c.execute(_GIVE_BACK, {"of": name, "number": token})
 
     # --- budgets and settings ------------------------------------------------------------------
 
@@ -554,31 +751,58 @@ class Service:
 
     def resume_limited(self, connection: str, now: float) -> int:
         """Let streams be due that wait for calls: what they may spend has been set anew."""
+        return self.resume_all(connection, LIMIT, now)
+
+    def resume_all(self, connection: str, outcome: str, now: float) -> int:
+        """Let a connection's streams be due that wait since they ended with this."""
         with self.begin() as c:
-            waits = (stream.c.connection == connection, stream.c.outcome == LIMIT, ~stream.c.queued)
+            waits = (stream.c.connection == connection, stream.c.outcome == outcome, ~stream.c.queued)
             later = stream.c.next_due > now
             return c.execute(sa.update(stream).where(*waits, later).values(next_due=now, why=None)).rowcount
 
     def setting(self, name: str) -> Any:
         """Return a setting of the installation, or None."""
         with self.begin() as c:
-            text = c.execute(sa.select(setting.c.value).where(setting.c.name == name)).scalar()
-        return None if text is None else msgspec.json.decode(text)
+            return _setting(c, name)
 
     def set(self, name: str, value: Any) -> None:
         """Keep a setting of the installation."""
         with self.begin() as c:
-            c.execute(sa.delete(setting).where(setting.c.name == name))
-            c.execute(sa.insert(setting), {"name": name, "value": msgspec.json.encode(value).decode()})
+            _set(c, name, value)
 
 
 # Whoever waits in a hurry says so again well before that.
 _WANTED = 2.0
 
 
-def _ensure_lease(connection: sa.Connection, name: str) -> None:
-    if connection.execute(sa.select(lease.c.name).where(lease.c.name == name)).first() is None:
-        _insert_new(connection, lease, {"name": name, "token": 0})
+# When people let a connection, or a stream of it, go on.
+_RESUMED = "resumed "
+
+# The highest job number of a connection's streams that were deleted.
+_NUMBERS = "number "
+
+_AWAY = "The connection's folder is not there; this goes on by itself when it is back."
+
+
+def _note_number(connection: sa.Connection, name: str) -> None:
+    """Keep the highest number of a connection's jobs: theirs are not to be used by its streams to come."""
+    newest = sa.select(sa.func.max(stream.c.gen)).where(stream.c.connection == name)
+    used = connection.execute(newest).scalar() or 0
+    _set(connection, _NUMBERS + name, max(used, int(_setting(connection, _NUMBERS + name) or 0)))
+
+
+def _note_resumed(connection: sa.Connection, name: str, now: float) -> None:
+    _set(connection, _RESUMED + name, now)
+
+
+def _setting(connection: sa.Connection, name: str) -> Any:
+    text = connection.execute(sa.select(setting.c.value).where(setting.c.name == name)).scalar()
+    return None if text is None else msgspec.json.decode(text)
+
+
+def _set(connection: sa.Connection, name: str, value: Any) -> None:
+    connection.execute(sa.delete(setting).where(setting.c.name == name))
+    connection.execute(sa.insert(setting), {"name": name, "value": msgspec.json.encode(value).decode()})
 
 
 def _insert_new(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
@@ -596,5 +820,6 @@ def _is(row: Any) -> tuple[sa.ColumnElement[bool], ...]:
     return _at(row.connection, row.kind, row.name)
 
 
-def _named(job: Stream | tuple[str, str, str, int]) -> tuple[str, str, str, int]:
-    return (job.connection, job.kind, job.name, job.gen) if isinstance(job, Stream) else job
+def _which(job: Stream | tuple[str, str, str, int]) -> dict[str, str | int]:
+    named = (job.connection, job.kind, job.name, job.gen) if isinstance(job, Stream) else job
+    return dict(zip(_JOB, named, strict=True))

@@ -7,6 +7,7 @@ it before the next network call.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ from tillbridge.store.writing import Many, insert
 # The kind of an alias that leads from a till's customer to the Lead they were before its conversion.
 CONVERTED = "converted lead"
 
+BOUND_FACTS = ("till_account", "crm_org")
 _BOUND_TO = {"till_account": "Lightspeed account", "crm_org": "Salesforce org"}
 
 
@@ -109,6 +111,20 @@ def _upsert() -> Any:
 
 _UPSERT = Many(_upsert(), [*Settled.__struct_fields__, "moved_at", "run", "verified_at"])
 
+
+def _write_over(table: sa.Table, own: str) -> Any:
+    statement = insert(table)
+    changes = {c.name: statement.excluded[c.name] for c in table.columns if c.name != own}
+    return statement.on_conflict_do_update(index_elements=[own], set_=changes)
+
+
+_FACT = sa.select(schema.meta.c.value).where(schema.meta.c.name == sa.bindparam("of"))
+_FACTS = sa.select(schema.meta).where(schema.meta.c.name.in_(sa.bindparam("of", expanding=True)))
+_KEEP = _write_over(schema.meta, "name")
+_POSITION = sa.select(schema.cursor.c.position).where(schema.cursor.c.stream == sa.bindparam("of"))
+_MOVED_AT = sa.select(schema.cursor.c.moved_at).where(schema.cursor.c.stream == sa.bindparam("of"))
+_MOVE = _write_over(schema.cursor, "stream")
+
 _LINK = (_record.c.till_id, _record.c.crm_id, _record.c.object, _record.c.crm_parent)
 _KNOWN_OF_KIND = sa.select(*_KNOWN).where(_record.c.kind == sa.bindparam("kind"), among(_record.c.till_id))
 _KNOWN_OF_PARENTS = sa.select(*_KNOWN).where(among(_record.c.parent))
@@ -164,17 +180,63 @@ class State:
         self._clock = clock
         self._place = place if isinstance(place, Place) else Place(place.parent)
         self._closed = False
-        self.run_id: int | None = None
+        self._own = threading.local()  # each thread's transaction under way
+        self._run: int | None = None
+        self._announced: Callable[[sa.Connection], int] | None = None
         # Asked at the beginning of every transaction: raises when this process may write no more.
         self.fence: Callable[[sa.Connection], None] | None = None
 
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
-        """Open one short transaction; it commits at the end of the block."""
-        with plain_words(self._place), self._engine.begin() as connection:
-            if self.fence is not None:
-                self.fence(connection)
-            yield connection
+        """Open one short transaction; it commits at the end of the block.
+
+        Within another one of this thread it is a part of that, which commits at its own end.
+        """
+        if (outer := self._under_way) is not None:
+            yield outer
+            return
+        announced = None
+        try:
+            with plain_words(self._place), self._engine.begin() as connection:
+                if self.fence is not None:
+                    self.fence(connection)
+                self._own.connection, announced = connection, self._announced
+                yield connection
+        except BaseException:
+            if announced is not None and self._announced is None:
+                # The row of the run went back with all the rest.
+                self.announce(announced)
+            raise
+        finally:
+            self._own.connection = None
+
+    @property
+    def _under_way(self) -> sa.Connection | None:
+        return getattr(self._own, "connection", None)
+
+    # --- the run -----------------------------------------------------------------------------
+
+    @property
+    def run_id(self) -> int | None:
+        """Return the run that everything settled now belongs to; an announced one begins with that."""
+        if self._announced is not None:
+            with self.begin() as c:
+                if (begin := self._announced) is not None:  # Another thread may have been faster.
+                    self._run, self._announced = begin(c), None
+        return self._run
+
+    @run_id.setter
+    def run_id(self, run: int | None) -> None:
+        self._run, self._announced = run, None
+
+    @property
+    def begun_run(self) -> int | None:
+        """Return the run if it has begun: nothing of it stands anywhere before that."""
+        return None if self._announced is not None else self._run
+
+    def announce(self, begin: Callable[[sa.Connection], int]) -> None:
+        """Have a run begun by `begin` once something is settled in it."""
+        self._run, self._announced = None, begin
 
     def close(self) -> None:
         """Let the database go. Again is harmless."""
@@ -208,17 +270,19 @@ class State:
         with self.begin() as c:
             return self.kept(c, name)
 
+    def texts(self, names: Collection[str]) -> dict[str, str]:
+        """Return small facts as they are stored; those that were never kept are absent."""
+        with self.begin() as c:
+            return {row.name: row.value for row in c.execute(_FACTS, {"of": list(names)})}
+
     def kept(self, connection: sa.Connection, name: str) -> Any:
         """Return a small fact as a transaction under way sees it."""
-        text = connection.execute(sa.select(schema.meta.c.value).where(schema.meta.c.name == name)).scalar()
+        text = connection.execute(_FACT, {"of": name}).scalar()
         return None if text is None else json.loads(text)
 
     def keep(self, connection: sa.Connection, name: str, value: Any) -> None:
         """Keep a small fact."""
-        statement = insert(schema.meta).values(name=name, value=json.dumps(value))
-        connection.execute(
-            statement.on_conflict_do_update(index_elements=["name"], set_={"value": statement.excluded.value})
-        )
+        connection.execute(_KEEP, {"name": name, "value": json.dumps(value)})
 
     def bind(self, *, till_account: str, crm_org: str) -> None:
         """Tie this state to one till account and one org. Raises Halted when it is tied to others."""
@@ -243,29 +307,19 @@ class State:
     def cursor(self, stream: str) -> str | None:
         """Return the position of a stream."""
         with self.begin() as c:
-            return c.execute(
-                sa.select(schema.cursor.c.position).where(schema.cursor.c.stream == stream)
-            ).scalar()
+            return c.execute(_POSITION, {"of": stream}).scalar()
 
     def cursor_moved_at(self, stream: str) -> float | None:
         """Return when a stream was last polled, on our clock."""
         with self.begin() as c:
-            return c.execute(
-                sa.select(schema.cursor.c.moved_at).where(schema.cursor.c.stream == stream)
-            ).scalar()
+            return c.execute(_MOVED_AT, {"of": stream}).scalar()
 
     def move_cursor(self, connection: sa.Connection, stream: str, position: str | None) -> None:
         """Move a stream's cursor; None takes it away."""
         if position is None:
             connection.execute(sa.delete(schema.cursor).where(schema.cursor.c.stream == stream))
             return
-        statement = insert(schema.cursor).values(stream=stream, position=position, moved_at=self.now())
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["stream"],
-                set_={"position": statement.excluded.position, "moved_at": statement.excluded.moved_at},
-            )
-        )
+        connection.execute(_MOVE, {"stream": stream, "position": position, "moved_at": self.now()})
 
     # --- records -----------------------------------------------------------------------------
 
@@ -302,6 +356,8 @@ class State:
 
     def links_of(self, things: Mapping[str, Collection[str]]) -> dict[str, dict[str, Link]]:
         """Return the links of things of several kinds: by kind, by id."""
+        if not any(things.values()):
+            return {kind: {} for kind in things}
         with self.begin() as c:
             return {kind: self._links_or_new(c, kind, ids) if ids else {} for kind, ids in things.items()}
 
@@ -332,6 +388,8 @@ class State:
     def linked_to(self, crm_ids: Collection[str]) -> dict[str, list[str]]:
         """Return the till's customers that are linked to these CRM records."""
         found: dict[str, list[str]] = {}
+        if not crm_ids:
+            return found
         with self.begin() as c:
             for part in parts(crm_ids):
                 rows = c.execute(

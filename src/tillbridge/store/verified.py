@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from tillbridge.store import schema
 from tillbridge.store.lists import among
-from tillbridge.store.state import State
+from tillbridge.store.state import CONVERTED, State
 from tillbridge.store.writing import insert
 
 _record = schema.record
@@ -63,6 +63,13 @@ _UNLINK = (
     sa.update(_record)
     .where(_record.c.kind == sa.bindparam("of"), among(_record.c.till_id))
     .values(digest=None, crm_id=None)
+)
+
+
+_PART = (
+    sa.update(_record)
+    .where(_record.c.kind == sa.bindparam("of"), among(_record.c.till_id))
+    .values(digest=None, crm_id=None, crm_parent=None, object=None, role=None, till_stamp=None)
 )
 
 
@@ -128,6 +135,12 @@ class Verified:
         if ids:
             connection.execute(_UNLINK, {"of": kind, "ids": ids})
 
+    def part(self, connection: sa.Connection, kind: str, ids: Collection[str]) -> None:
+        """Forget whom these things were linked to, and the Leads that those once were: it was a mistake."""
+        connection.execute(_PART, {"of": kind, "ids": ids})
+        alias = schema.alias
+        connection.execute(sa.delete(alias).where(alias.c.kind == CONVERTED, among(alias.c.old_id, ids)))
+
     # --- reviews -------------------------------------------------------------------------------
 
     def decide_anew(self, connection: sa.Connection, kind: str, ids: Collection[str]) -> None:
@@ -147,6 +160,8 @@ class Verified:
 
     def aliases(self, kind: str, ids: Collection[str]) -> dict[str, str]:
         """Return what these old ids went into."""
+        if not ids:
+            return {}
         alias = schema.alias
         statement = sa.select(alias.c.old_id, alias.c.new_id).where(
             alias.c.kind == kind, among(alias.c.old_id)

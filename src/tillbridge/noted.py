@@ -1,0 +1,68 @@
+"""A slice's run in the journal: begun with the first thing that is settled, ended with what came of it.
+
+A quiet poll each minute is no story, and leaves nothing but the calls that it has spent.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from structlog.contextvars import bind_contextvars, unbind_contextvars
+
+from tillbridge.model.errors import Fenced, GiveWay, outcome_of
+from tillbridge.store.hours import note_calls
+from tillbridge.wiring import Parts
+
+
+@contextmanager
+def noted(parts: Parts, job: str, *, at_once: bool = False) -> Iterator[Counter[str]]:
+    """Write a run down, unless nothing came of it.
+
+    `at_once`: it stands there from its beginning, for a person waits for it, or it takes long.
+    """
+    if at_once:
+        _told(parts.journal.start(job))
+    else:
+        parts.journal.announce(job, _told)
+    till, crm = parts.till.calls, parts.crm.calls
+    counts: Counter[str] = Counter()
+    outcome = "broken"
+    try:
+        yield counts
+        outcome = "done"
+    except BaseException as error:
+        outcome = word_of(error)
+        raise
+    finally:
+        unbind_contextvars("run")
+        if outcome != "fenced":  # It is the other one's run by now.
+            _end(parts, outcome, counts, parts.till.calls - till, parts.crm.calls - crm)
+
+
+def _told(run: int) -> None:
+    """Let the log name the run from now on."""
+    bind_contextvars(run=run)
+
+
+def _end(parts: Parts, outcome: str, counts: Counter[str], till: int, crm: int) -> None:
+    is_quiet = outcome in {"done", "gave way"} and not any(
+        n for name, n in counts.items() if name != "unchanged"
+    )
+    run = parts.state.begun_run if is_quiet else parts.state.run_id
+    if run is not None and is_quiet:
+        parts.journal.drop(run)
+    elif run is not None:
+        parts.journal.end(run, outcome, counts, till, crm)
+    note_calls(parts.state, till, crm)
+
+
+def word_of(error: BaseException) -> str:
+    """Return the word for how a slice ended that this error has ended."""
+    match error:
+        case GiveWay():
+            return "gave way"
+        case Fenced():
+            return "fenced"
+    return outcome_of(error)
