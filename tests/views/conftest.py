@@ -1,8 +1,10 @@
 """Worlds whose books are open to be looked into, as the console has them."""
 
+import uuid
 from contextlib import ExitStack
 
 import pytest
+import sqlalchemy as sa
 from world import World
 
 from tillbridge.engine.jobs import Jobs
@@ -27,7 +29,7 @@ def opened(tmp_path_factory):
 
 def look_into(world, stack):
     """Open a world's books."""
-    service = open_service(service_url(world.home, None))
+    service = open_service(service_url(world.home, world.database))
     jobs = Jobs(service)
     library = Library(world.home, service, jobs, world.clock, {})
     for close in (service.close, lambda: jobs.stop(0), library.close):
@@ -37,12 +39,26 @@ def look_into(world, stack):
 
 
 @pytest.fixture(scope="module")
-def shop(opened):
+def database_of_views(postgres):
+    """The address of a PostgreSQL database that the tests of a file share."""
+    name = f"v{uuid.uuid4().hex[:12]}"
+    admin = sa.create_engine(postgres.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as c:
+        c.execute(sa.text(f"CREATE DATABASE {name}"))
+    yield postgres.set(database=name).render_as_string(hide_password=False)
+    with admin.connect() as c:
+        c.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def shop(opened, request):
     """A chain of two shops with customers on both sides, after its first load and a day of selling.
 
     Ada bought in both shops, Bruno in the second alone; Carla is in the CRM alone; Dora was refused.
     """
-    world = opened()
+    database = request.getfixturevalue("database_of_views") if request.param == "postgres" else None
+    world = opened(database=database)
     world.south = str(world.shop("Southgate", "Europe/Amsterdam"))
     world.ring_id = str(world.item("Gold ring", "100", customSku="RING-1"))
     world.chain_id = str(world.item("Silver chain", "40", customSku="CHAIN-7"))

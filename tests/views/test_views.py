@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tillbridge.views.budget import budget
-from tillbridge.views.certificates import certificate, certificates
+from tillbridge.views.certificates import certificate, certificates, store_day
 from tillbridge.views.customers import customers
 from tillbridge.views.decisions import conflicts, reviews
 from tillbridge.views.overview import overview
@@ -261,6 +261,41 @@ def test_a_certificate_ticks_the_calendar(opened):
     assert [] == certificate(books, made.id, stores=[]).cells
 
 
+def test_a_day_says_which_receipts_differ_and_why(opened):
+    world = opened()
+    ring = world.item("Ring", "100")
+    world.ring(ring)
+    sale = world.ring(ring)
+    world.backfill()
+    first = world.certify()
+    world.edit_in_crm(world.sale_row(sale)["Id"], Total__c=1)
+    second = world.certify()
+    books = opened.look_into(world)
+    (store_id,) = books.names().stores
+
+    day = store_day(books, store_id, TODAY)
+    assert ("differs", Decimal("216.00"), Decimal("109.00")) == (
+        day.mark.standing,
+        day.mark.till,
+        day.mark.crm,
+    )
+    assert [(str(sale), "edited in Salesforce")] == [(each.sale, each.reason) for each in day.receipts]
+    assert [(second.id, True), (first.id, False)] == [(each.id, each.differs) for each in day.looks]
+    assert {"Total__c"} == {name for each in day.receipts for name in each.fields}
+    assert "open" == store_day(books, store_id, date(2026, 11, 25)).mark.standing
+    assert store_day(books, "99", TODAY) is None
+    assert store_day(books, store_id, TODAY, stores=[]) is None
+
+
+def test_levers_stand_where_things_are(shop):
+    levers = {lever.name: lever for lever in budget(shop.books).levers}
+
+    assert (60.0, 2.0, 40.0) == (levers["interval"].now, levers["stores"].now, levers["share"].now)
+    assert [] == [each.name for each in levers.values() if not each.least <= each.now <= each.most]
+    moved = budget(shop.books, ",".join(f"{each.name}={each.most:g}{each.unit}" for each in levers.values()))
+    assert moved.then is not None, "every lever is a wish that what-if understands"
+
+
 # --- one store only ------------------------------------------------------------------------------
 
 
@@ -290,6 +325,10 @@ def test_somebody_of_one_store_sees_nothing_of_the_other(shop):
     assert [] == [
         word for word in ("Novák", "Quist", "220000000001", "220000000004", "345.60") if word in text
     ]
+    assert store_day(books, shop.shops[0], TODAY, stores=only) is None
+    seen = overview(books, stores=only)
+    assert ([], [], [], {}) == (seen.gauges, seen.calls, seen.work.lanes, seen.backlog)
+    assert [] == [each.name for each in seen.work.streams if each.counts]
     assert person(books, shop.dora, stores=only) is None
     assert person(books, shop.carla, stores=only) is None
     assert [shop.second] == [line.id for line in person(books, shop.ada, stores=only).receipts]

@@ -15,7 +15,9 @@ from tillbridge.views.books import Library
 from tillbridge.web.app import create_app
 from tillbridge.web.console import Console
 from tillbridge.web.pages.entrance import FIRST, SIGN_IN
+from tillbridge.web.security.rules import Rules
 from tillbridge.web.security.sessions import FIRST_LINK_SECONDS
+from tillbridge.web.security.watchers import Watchers
 from tillbridge.web.serving import Served
 
 if TYPE_CHECKING:
@@ -94,3 +96,9 @@ def open_console(
         dead_after_seconds=settings.dead_after_seconds,
     )
     return Open(console, settings)
+
+
+def watchers_of(folder: Path, service: Service, desk: Desk) -> Callable[[str, str, str], bool]:
+    """Return who may read a worker's figures, which has no console: the same as may read a console's."""
+    rules = Rules(folder, desk.env)
+    return Watchers(rules, Access(service), lambda: desk.clock.now().timestamp()).may

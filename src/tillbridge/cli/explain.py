@@ -1,7 +1,6 @@
 """`explain`: everything our own state knows of one record, in words. It asks no remote.
 
-The one place where people are named on the screen: whoever decides about a
-customer has to see whom.
+People have a page of their own (see cli.person).
 """
 
 from __future__ import annotations
@@ -12,19 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from tillbridge.cli import words
 from tillbridge.cli.desk import Desk, open_books
-from tillbridge.cli.status import advice, candidate_id, key_of, moment
+from tillbridge.cli.status import advice, key_of, moment
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from tillbridge.cli.records import Record
     from tillbridge.store.journal import Journal
-    from tillbridge.store.people import People
     from tillbridge.store.state import State
 
 KINDS = ("store", "employee", "product", "stock", "customer", "sale", "line", "payment")
 
-_STATE_WORDS = {
+STATE_WORDS = {
     "settled": "settled: Salesforce has confirmed it",
     "waiting": "waiting: it landed, and a lookup is still empty",
     "review": "in review: a person has to decide",
@@ -38,8 +36,8 @@ _STATE_WORDS = {
 
 def show_record(desk: Desk, home: Path, kind: str, till_id: str, *, as_json: bool) -> int:
     """Show one record."""
-    with open_books(desk, home) as (state, journal, people):
-        report = gather(state, journal, people, kind, till_id)
+    with open_books(desk, home) as (state, journal, _people):
+        report = gather(state, journal, kind, till_id)
     if as_json:
         desk.screen.document(report)
     elif not report["known"]:
@@ -63,7 +61,7 @@ _FORCED = frozenset({"customer", "sale", "product"})
 # --- gathering -----------------------------------------------------------------------------------
 
 
-def gather(state: State, journal: Journal, people: People, kind: str, till_id: str) -> dict[str, Any]:
+def gather(state: State, journal: Journal, kind: str, till_id: str) -> dict[str, Any]:
     """Put together everything about one record."""
     from tillbridge.cli.records import children_of, read_record
 
@@ -99,8 +97,6 @@ def gather(state: State, journal: Journal, people: People, kind: str, till_id: s
         {"record": f"{m.kind} {m.till_id}", "field": m.field, "for": f"{m.parent_kind} {m.parent_id}"}
         for m in state.missing_of(kind, till_id)
     ]
-    if kind == "customer":
-        report |= _person(state, people, till_id)
     if kind == "sale":
         report["children"] = [_child(each) for each in children_of(state, till_id)]
     return report
@@ -135,28 +131,6 @@ def _alias(state: State, kind: str, till_id: str) -> str | None:
         ).scalar()
 
 
-def _person(state: State, people: People, till_id: str) -> dict[str, Any]:
-    """Say why a customer is linked, created or in review: rule, evidence, who was turned down."""
-    from tillbridge.cli.records import read_record
-
-    verdict = people.verdicts([till_id]).get(till_id)
-    identity = read_record(state, "identity", till_id)
-    detail: Mapping[str, Any] = verdict.detail if verdict else {}
-    return {
-        "outcome": verdict.outcome if verdict else None,
-        "rule": verdict.rule if verdict else None,
-        "evidence": detail.get("evidence") or detail.get("reason"),
-        "decided_at": moment(verdict.made_at) if verdict else None,
-        "candidates": [_named(state, each) for each in detail.get("candidates", ())],
-        "turned_down": [_named(state, each) for each in detail.get("rejected", ())],
-        "identity": identity.crm_id if identity else None,
-    }
-
-
-def _named(state: State, candidate: Mapping[str, Any]) -> dict[str, Any]:
-    return {**candidate, "crm_id": candidate_id(state, candidate["crm_id"])}
-
-
 def _child(record: Record) -> dict[str, Any]:
     return {
         "kind": record.kind,
@@ -183,8 +157,6 @@ def show_report(result: Console, report: Mapping[str, Any]) -> None:
         if value:
             table.add_row(name, Text(words.plain(value)))
     result.print(table)
-    _show_people(result, "Candidates", report.get("candidates", ()))
-    _show_people(result, "Turned down", report.get("turned_down", ()))
     _show_children(result, report.get("children", ()))
     _show_problems(result, report["problems"])
 
@@ -193,16 +165,13 @@ def _facts(report: Mapping[str, Any]) -> list[tuple[str, str | None]]:
     run = f", run {report['run']} ({report['job']})" if report["run"] is not None else ""
     waits = ", ".join(dict.fromkeys(f"{w['for']} ({w['record']}.{w['field']})" for w in report["waits_for"]))
     return [
-        ("state", _STATE_WORDS.get(report["state"], report["state"])),
+        ("state", STATE_WORDS.get(report["state"], report["state"])),
         ("why", report["reason"]),
         ("Salesforce", " ".join(filter(None, (report["object"], report["crm_id"])))),
         ("its account", report["crm_account"]),
         ("key", report["key"]),
         ("belongs to", f"sale {report['sale']}" if report["sale"] else None),
         ("came as", {True: "history", False: "live business"}.get(report["history"])),
-        ("rule", report.get("rule")),
-        ("evidence", report.get("evidence")),
-        ("identity", report.get("identity")),
         ("waits for", waits),
         ("changed in till", _utc(report["changed_in_till_at"])),
         ("stands so since", f"{_utc(report['moved_at'])}{run}"),
@@ -211,17 +180,6 @@ def _facts(report: Mapping[str, Any]) -> list[tuple[str, str | None]]:
 
 def _utc(text: str | None) -> str | None:
     return f"{text[:19].replace('T', ' ')} UTC" if text else None
-
-
-def _show_people(result: Console, title: str, people: Sequence[Mapping[str, Any]]) -> None:
-    if not people:
-        return
-    result.print()
-    result.print(f"{title}", style="bold")
-    for each in people:
-        words_for = ", ".join(filter(None, (each.get("rule"), each.get("names"), each.get("what"))))
-        name = " ".join(filter(None, (each.get("object"), each["crm_id"], each.get("name"))))
-        result.print(words.plain(f"  {name}{': ' if words_for else ''}{words_for}"), soft_wrap=True)
 
 
 def _show_children(result: Console, children: Sequence[Mapping[str, Any]]) -> None:

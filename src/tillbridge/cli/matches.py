@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tillbridge.cli import words
-from tillbridge.cli.desk import Desk, noted, open_parts
+from tillbridge.cli.desk import Desk, agrees, noted, open_parts
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -78,6 +78,39 @@ def choose_match(desk: Desk, home: Path, till_id: str, choice: str, *, as_json: 
         receipts = f"; {words.several(chosen.attached, 'receipt')} sent again" if chosen.attached else ""
         desk.screen.result.print(words.plain(f"Customer {till_id} {told}{receipts}."), soft_wrap=True)
     return words.DONE if is_done else words.NEEDS_PERSON
+
+
+def unlink(desk: Desk, home: Path, till_id: str, *, is_sure: bool, as_json: bool) -> int:
+    """Take a customer and a person apart who were linked by mistake."""
+    from tillbridge.engine.parting import part
+
+    by = _who(desk)
+    with desk.screen.progress() as progress, open_parts(desk, home, progress, history=False) as parts:
+        known = parts.state.known("customer", [till_id]).get(till_id)
+        linked = f"{known.object} {known.crm_id}" if known and known.crm_id else None
+        question = f"Customer {till_id} is taken apart from {linked}; receipts go, and a person decides."
+        if linked and not is_sure and not agrees(desk, question):
+            desk.screen.note("Nothing was taken apart.")
+            return words.WRONG
+        with noted(parts, "unlink") as counts:
+            done = part(parts.connect(), till_id, by)
+            counts["taken apart"] += 1
+    report = {
+        "id": till_id,
+        "object": done.object,
+        "crm_id": done.crm_id,
+        "receipts": done.receipts,
+        "speaks_now": done.speaks_now,
+    }
+    if as_json:
+        desk.screen.document(report)
+    else:
+        told = (
+            f"Customer {till_id} is linked to nobody now; {words.several(done.receipts, 'receipt')} sent "
+            f"again. `tillbridge matches choose {till_id} ID|new` says who it is."
+        )
+        desk.screen.result.print(words.plain(told), soft_wrap=True)
+    return words.NEEDS_PERSON
 
 
 def choose_newcomer(desk: Desk, home: Path, crm_id: str, choice: str, *, as_json: bool) -> int:

@@ -22,7 +22,6 @@ from tillbridge.model.errors import ConfigurationInvalid, Halted
 if TYPE_CHECKING:
     from tillbridge.engine.privacy import Office
     from tillbridge.engine.subject import Subject
-    from tillbridge.wiring import Parts
 
 _SHOWN = 30
 
@@ -76,28 +75,22 @@ def erase_customer(
 ) -> int:
     """Erase a person on both sides and here; write the report."""
     from tillbridge.engine.privacy import erase, whom
+    from tillbridge.erasures import keep_report, office_of, report_path
 
     with desk.screen.progress() as progress, open_parts(desk, home, progress, history=False) as parts:
-        office = _office(parts)
+        office = office_of(parts)
         subject = whom(office, text)
         if not is_sure and not _confirmed(desk, subject, office):
             desk.screen.note("Nothing was erased.")
             return words.WRONG
         with noted(parts, "erase"):
             report = erase(office, text)
-    path = _keep_report(out or home / f"erasure-{report['id']}.json", report)
+    path = keep_report(out or report_path(home, report), report)
     if as_json:
         desk.screen.document(report)
     else:
         _show(desk, report, path)
     return words.DONE if report["finished"] else words.NEEDS_PERSON
-
-
-def _office(parts: Parts) -> Office:
-    from tillbridge.engine.privacy import Office, Rules
-
-    rules = Rules(parts.config.privacy.till, parts.config.privacy.crm)
-    return Office(parts.connect(), parts.holdings, parts.tombstones, rules)
 
 
 def _confirmed(desk: Desk, subject: Subject, office: Office) -> bool:
@@ -111,15 +104,6 @@ def _confirmed(desk: Desk, subject: Subject, office: Office) -> bool:
         f"This cannot be taken back. Type {subject.name} to erase this person; --yes asks nothing."
     )
     return sys.stdin.readline().strip() == subject.name
-
-
-def _keep_report(path: Path, report: Mapping[str, Any]) -> Path:
-    """Write a report; that of a later try replaces an earlier one's."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(report, file, ensure_ascii=False, indent=2)
-        file.write("\n")
-    return path
 
 
 def _show(desk: Desk, report: Mapping[str, Any], path: Path) -> None:
@@ -165,15 +149,16 @@ def _count(done: Mapping[str, Any], step: str, name: str) -> int:
 def replay_erasures(desk: Desk, home: Path, file: Path | None, *, as_json: bool) -> int:
     """Erase again whom a restored backup, on whatever side, has brought back."""
     from tillbridge.engine.replay_of_erasures import replay
+    from tillbridge.erasures import keep_report, office_of, report_path
 
     with (
         desk.screen.progress() as progress,
         open_parts(desk, home, progress, history=False) as parts,
         noted(parts, "erase replay"),
     ):
-        done = replay(_office(parts), file)
+        done = replay(office_of(parts), file)
     for report in done.again:
-        _keep_report(home / f"erasure-{report['id']}.json", report)
+        keep_report(report_path(home, report), report)
     is_open = [report["id"] for report in done.again if not report["finished"]]
     if as_json:
         desk.screen.document({**msgspec.to_builtins(done), "open": is_open})

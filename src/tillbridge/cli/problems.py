@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tillbridge.cli import words
-from tillbridge.cli.desk import Desk, noted, open_books, open_parts
-from tillbridge.cli.status import advice, key_of, moment
+from tillbridge.cli.desk import Desk, ledger_of, noted, open_books, open_ledger, open_parts, who_asks
+from tillbridge.cli.status import key_of
 from tillbridge.model.errors import ConfigurationInvalid, SyncError
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from tillbridge.engine.connection import Connection
     from tillbridge.engine.desk import Replayed
-    from tillbridge.store.journal import Cause, Journal, Problem
+    from tillbridge.store.journal import Journal, Problem
     from tillbridge.store.state import State
-    from tillbridge.sync.remedies import Remedy
+    from tillbridge.views.problems import CauseCard, ProblemPage
     from tillbridge.wiring import Parts
 
 _SHOWN = 20
@@ -45,26 +45,24 @@ def wrong(text: str) -> SyncError:
 
 def show_problems(desk: Desk, home: Path, *, cause: str | None, state: str | None, as_json: bool) -> int:
     """List problems by cause."""
-    from tillbridge.store.journal import OPEN
+    import msgspec
 
-    states = OPEN if state is None else (state,)
-    with open_books(desk, home) as (books, journal, _people):
-        named = None if cause is None else cause_named(journal, cause)
-        causes = journal.causes(cause=named, states=states)
-        account = books.fact("till_account")
-        report: dict[str, Any] = {
-            "causes": [_cause(each, journal.remedies_of(each.example.cause)) for each in causes],
-            "problems": [_problem(account, p) for p in journal.problems(cause=named, states=states)]
-            if as_json
-            else [],
-        }
+    from tillbridge.store.journal import OPEN
+    from tillbridge.views.problems import STATES_OF, named_state, problem_line, problems
+
+    chosen = named_state(state)
+    with open_ledger(desk, home) as ledger:
+        named = None if cause is None else cause_named(ledger.journal, cause)
+        causes = [c for c in problems(ledger, chosen).causes if named in {None, c.cause}]
+        listed = ledger.journal.problems(cause=named, states=STATES_OF[chosen]) if as_json else []
+        lines = [problem_line(each) for each in listed]
     waits = any(each.states.keys() & set(OPEN) for each in causes)
-    report["status"] = words.NEEDS_PERSON if waits else words.DONE
+    status = words.NEEDS_PERSON if waits else words.DONE
     if as_json:
-        desk.screen.document(report)
+        told = {"causes": causes, "problems": lines, "status": status}
+        desk.screen.document(msgspec.to_builtins(told, str_keys=True))
     else:
-        _list(desk.screen.result, report["causes"], desk.clock.now())
-    status: int = report["status"]
+        _list(desk.screen.result, causes, desk.clock.now())
     return status
 
 
@@ -107,89 +105,38 @@ def short(cause: str) -> str:
     return cause.rpartition(":")[2]
 
 
-def _cause(cause: Cause, remedies: Sequence[Remedy]) -> dict[str, Any]:
-    example = cause.example
-    return {
-        "cause": example.cause,
-        "count": cause.count,
-        "states": cause.states,
-        "object": example.object,
-        "fields": _fields(example),
-        "code": example.code,
-        "message": example.message,
-        "advice": advice(example),
-        "example": {"problem": example.id, "kind": example.kind, "id": example.till_id, "sale": example.sale},
-        "first_at": moment(cause.first_at),
-        "last_at": moment(cause.last_at),
-        "next_at": moment(cause.next_at),
-        "remedies": [
-            {"action": r.action, "field": r.field, "seen": r.seen, "given": r.given} for r in remedies
-        ],
-    }
-
-
-def _fields(problem: Problem) -> list[str]:
-    return [name for name in problem.fields.split(",") if name]
-
-
-def _problem(account: str | None, problem: Problem) -> dict[str, Any]:
-    return {
-        "id": problem.id,
-        "record": {
-            "kind": problem.kind,
-            "id": problem.till_id,
-            "key": key_of(account, problem.kind, problem.till_id),
-            "sale": problem.sale,
-        },
-        "object": problem.object,
-        "fields": _fields(problem),
-        "code": problem.code,
-        "message": problem.message,
-        "cause": problem.cause,
-        "advice": advice(problem),
-        "state": problem.state,
-        "note": problem.note,
-        "attempts": problem.attempts,
-        "first_at": moment(problem.first_at),
-        "last_at": moment(problem.last_at),
-        "next_at": moment(problem.next_at),
-    }
-
-
-def _list(result: Console, causes: Sequence[Mapping[str, Any]], now: datetime) -> None:
+def _list(result: Console, causes: Sequence[CauseCard], now: datetime) -> None:
     if not causes:
         result.print("No problems.")
         return
-    total = sum(cause["count"] for cause in causes)
+    total = sum(cause.count for cause in causes)
     result.print(f"{words.several(total, 'problem')}, {words.several(len(causes), 'cause')}", style="bold")
     for cause in causes[:_SHOWN]:
-        where = ".".join([cause["object"], *([", ".join(cause["fields"])] if cause["fields"] else [])])
+        where = ".".join([cause.object, *([", ".join(cause.fields)] if cause.fields else [])])
         result.print()
-        result.print(
-            f"{words.number(cause['count'])} times {where}: {cause['code']}", style="bold", soft_wrap=True
-        )
-        result.print(words.plain(f"  {words.sentence(cause['message'])}"), soft_wrap=True)
-        result.print(f"  → {cause['advice']}", style="cyan", soft_wrap=True)
+        result.print(f"{words.number(cause.count)} times {where}: {cause.code}", style="bold", soft_wrap=True)
+        result.print(words.plain(f"  {words.sentence(cause.message)}"), soft_wrap=True)
+        result.print(f"  → {cause.advice}", style="cyan", soft_wrap=True)
         result.print(f"  {_how_it_stands(cause, now)}", style="dim", soft_wrap=True)
     if len(causes) > _SHOWN:
         result.print(f"and {words.number(len(causes) - _SHOWN)} more causes; --json lists all.", style="dim")
 
 
-def _how_it_stands(cause: Mapping[str, Any], now: datetime) -> str:
-    states = ", ".join(f"{words.number(n)} {_STATE_WORDS[name]}" for name, n in cause["states"].items())
-    example = cause["example"]
-    of = f" of sale {example['sale']}" if example["sale"] else ""
+def _how_it_stands(cause: CauseCard, now: datetime) -> str:
+    states = ", ".join(f"{words.number(n)} {_STATE_WORDS[name]}" for name, n in cause.states.items())
+    example = cause.examples[0]
+    of = f" of sale {example.sale}" if example.sale else ""
     parts = [
-        f"cause {short(cause['cause'])}",
+        f"cause {short(cause.cause)}",
         states,
-        *([f"next try {_when(cause['next_at'], now)}"] if cause["next_at"] else []),
-        f"e.g. problem {example['problem']}: {example['kind']} {example['id']}{of}",
+        *([f"next try {_when(cause.next_at, now)}"] if cause.next_at else []),
+        f"e.g. problem {example.id}: {example.kind} {example.till_id}{of}",
     ]
     return " · ".join(parts)
 
 
-def _when(text: str, now: datetime) -> str:
-    minutes = (datetime.fromisoformat(text) - now).total_seconds() / 60
+def _when(at: datetime, now: datetime) -> str:
+    minutes = (at - now).total_seconds() / 60
     if minutes <= 1:
         return "with the next run"
     return f"in {minutes:.0f} minutes" if minutes < 120 else f"in {minutes / 60:.0f} hours"
@@ -200,26 +147,27 @@ def _when(text: str, now: datetime) -> str:
 
 def show_problem(desk: Desk, home: Path, problem_id: int, *, as_json: bool) -> int:
     """Show one problem: whose it is, what was sent, what was answered, when it is tried again."""
+    import msgspec
+
+    from tillbridge.views.problems import problem as problem_page
     from tillbridge.wiring import open_home
 
     parts = open_home(home, clock=desk.clock, env=desk.env)
     try:
-        problem = problems_named(parts.journal, [problem_id])[0]
-        account = parts.state.fact("till_account")
-        whose, not_asked = _whose(parts, problem)
-        report = {
-            **_problem(account, problem),
-            "whose": whose,
-            "till_not_asked": not_asked,
-            "sent": parts.journal.payload_of(problem),
-            "edit": parts.journal.edit_of(problem).fields or None,
-        }
+        named = problems_named(parts.journal, [problem_id])[0]
+        page = problem_page(ledger_of(home, desk.env, parts.state, parts.vault), problem_id)
+        key = key_of(parts.state.fact("till_account"), named.kind, named.till_id)
+        whose, not_asked = _whose(parts, named)
     finally:
         parts.close()
+    assert page is not None
+    more = {"key": key, "whose": whose, "till_not_asked": not_asked}
     if as_json:
-        desk.screen.document(report)
+        line = msgspec.to_builtins(page.problem)
+        told = {"sent": page.sent, "edit": page.edit or None, "remarks": page.remarks}
+        desk.screen.document({**line, **more, **msgspec.to_builtins(told, str_keys=True)})
     else:
-        _show(desk.screen.result, report, desk.clock.now())
+        _show(desk.screen.result, page, more, desk.clock.now())
     return words.DONE
 
 
@@ -262,62 +210,63 @@ def _whose(parts: Parts, problem: Problem) -> tuple[dict[str, Any], str | None]:
     return {}, None
 
 
-def _show(result: Console, report: Mapping[str, Any], now: datetime) -> None:
+def _show(result: Console, page: ProblemPage, more: Mapping[str, Any], now: datetime) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    result.print(f"Problem {report['id']}", style="bold")
+    result.print(f"Problem {page.problem.id}", style="bold")
     table = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
     table.add_column(style="dim")
     table.add_column(overflow="fold")
-    for name, value in _facts(report, now):
+    for name, value in _facts(page, more, now):
         if value:
             table.add_row(name, Text(words.plain(value)))
     result.print(table)
-    result.print(f"  → {report['advice']}", style="cyan", soft_wrap=True)
+    result.print(f"  → {page.problem.advice}", style="cyan", soft_wrap=True)
     result.print()
-    if report["sent"] is None:
+    if page.sent is None:
         result.print("What was sent is not kept.", style="dim")
-        return
-    result.print("Sent", style="bold")
-    sent = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
-    for name, value in report["sent"].items():
-        shown = "(empty)" if value is None else words.plain(value)
-        mark = "← " if name in report["fields"] else ""
-        sent.add_row(name, Text(shown), mark)
-    result.print(sent)
+    else:
+        result.print("Sent", style="bold")
+        sent = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
+        for name, value in page.sent.items():
+            shown = "(empty)" if value is None else words.plain(value)
+            mark = "← " if name in page.problem.fields else ""
+            sent.add_row(name, Text(shown), mark)
+        result.print(sent)
+    for each in page.remarks:
+        told = f": {each.text}" if each.text else ""
+        result.print(words.plain(f"  {_utc(each.at)} {each.by}, {each.what}{told}"), soft_wrap=True)
 
 
-def _facts(report: Mapping[str, Any], now: datetime) -> Iterable[tuple[str, str | None]]:
-    record, whose = report["record"], report["whose"]
-    yield (
-        "record",
-        f"{record['kind']} {record['id']}" + (f" of sale {record['sale']}" if record["sale"] else ""),
-    )
-    yield "key", record["key"]
+def _facts(page: ProblemPage, more: Mapping[str, Any], now: datetime) -> Iterable[tuple[str, str | None]]:
+    line, whose = page.problem, more["whose"]
+    yield "record", f"{line.kind} {line.till_id}" + (f" of sale {line.sale}" if line.sale else "")
+    yield "key", more["key"]
     if "ticket" in whose:
         yield "receipt", f"ticket {whose['ticket']}, {whose['at']:%Y-%m-%d %H:%M} UTC"
         yield "customer", whose["customer"]
     yield "person", whose.get("name")
-    if report["till_not_asked"]:
-        yield "in the till", f"could not be asked: {report['till_not_asked']}"
-    yield "object", report["object"]
-    yield "fields", ", ".join(report["fields"])
-    yield "answer", f"{report['code']}: {report['message']}"
-    yield "cause", report["cause"]
-    yield "state", _STATE_WORDS[report["state"]]
-    yield "note", report["note"]
-    yield "attempts", str(report["attempts"])
-    yield "first", _utc(report["first_at"])
-    yield "last", _utc(report["last_at"])
-    if report["next_at"]:
-        yield "next", f"{_utc(report['next_at'])}, {_when(report['next_at'], now)}"
-    if report["edit"]:
-        yield "set by hand", ", ".join(f"{name} = {value}" for name, value in report["edit"].items())
+    if more["till_not_asked"]:
+        yield "in the till", f"could not be asked: {more['till_not_asked']}"
+    yield "object", line.object
+    yield "fields", ", ".join(line.fields)
+    yield "answer", f"{line.code}: {line.message}"
+    yield "cause", line.cause
+    yield "state", _STATE_WORDS[line.state]
+    yield "with", line.assignee
+    yield "note", line.note
+    yield "attempts", str(line.attempts)
+    yield "first", _utc(line.first_at)
+    yield "last", _utc(line.last_at)
+    if line.next_at:
+        yield "next", f"{_utc(line.next_at)}, {_when(line.next_at, now)}"
+    if page.edit:
+        yield "set by hand", ", ".join(f"{name} = {value}" for name, value in page.edit.items())
 
 
-def _utc(text: str) -> str:
-    return f"{text[:19].replace('T', ' ')} UTC"
+def _utc(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 # --- doing something about it ---------------------------------------------------------------------
@@ -370,6 +319,7 @@ def run_ignore(desk: Desk, home: Path, ids: Sequence[int], *, note: str | None, 
         chosen = [problem.id for problem in _unsolved(journal, ids, "ignore")]
         with state.begin() as c:
             journal.ignore(c, chosen, note)
+            journal.remark(c, chosen, who_asks(desk), "ignored", note)
     if as_json:
         desk.screen.document({"ignored": chosen, "note": note})
     else:
@@ -378,6 +328,38 @@ def run_ignore(desk: Desk, home: Path, ids: Sequence[int], *, note: str | None, 
             f"Ignored: {count}. A later success resolves what is ignored, another cause brings it back.",
             soft_wrap=True,
         )
+    return words.DONE
+
+
+def run_note(desk: Desk, home: Path, ids: Sequence[int], *, text: str, as_json: bool) -> int:
+    """Write a note on problems."""
+    with open_books(desk, home) as (state, journal, _people):
+        chosen = [problem.id for problem in problems_named(journal, ids)]
+        with state.begin() as c:
+            journal.remark(c, chosen, who_asks(desk), "note", text)
+    if as_json:
+        desk.screen.document({"noted": chosen})
+    else:
+        desk.screen.result.print(f"Noted on {words.several(len(chosen), 'problem')}.")
+    return words.DONE
+
+
+def run_assign(desk: Desk, home: Path, ids: Sequence[int], *, user: str | None, as_json: bool) -> int:
+    """Let a user of the console see to problems; None: nobody in particular."""
+    from tillbridge.cli.users import user_named
+
+    name = None if user is None else user_named(desk, home, user)
+    with open_books(desk, home) as (state, journal, _people):
+        chosen = [problem.id for problem in problems_named(journal, ids)]
+        with state.begin() as c:
+            journal.assign(c, chosen, name)
+            journal.remark(c, chosen, who_asks(desk), "assigned", name)
+    if as_json:
+        desk.screen.document({"assigned": chosen, "to": name})
+    else:
+        count = words.several(len(chosen), "problem")
+        told = f"{count} given to {name}." if name else f"{count} with nobody in particular now."
+        desk.screen.result.print(words.plain(told), soft_wrap=True)
     return words.DONE
 
 

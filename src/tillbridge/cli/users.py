@@ -40,6 +40,15 @@ def _access(desk: Desk, home: Path) -> Iterator[tuple[Access, Settings]]:
         service.close()
 
 
+def user_named(desk: Desk, home: Path, name: str) -> str:
+    """Return a user's name as it is written. Exit status 2 for one who is not there or may not sign in."""
+    with _access(desk, home) as (access, _):
+        found = access.named(name)
+    if found is None or not found[0].active:
+        raise ConfigurationInvalid([("--to", f"there is no user {name}; `tillbridge users` lists them")])
+    return found[0].name
+
+
 def show_users(desk: Desk, home: Path, *, as_json: bool) -> int:
     """List who may sign in."""
     from rich.table import Table
@@ -68,7 +77,8 @@ def show_users(desk: Desk, home: Path, *, as_json: bool) -> int:
         table.add_column(title)
     for p in people:
         stores = "all" if p.limits is None else ", ".join(s for each in p.limits.values() for s in each)
-        may = "shut out" if not p.active else "password" if p.has_password else "no password yet"
+        has = "password" if p.has_password else "identity provider" if p.subject else "no password yet"
+        may = has if p.active else "shut out"
         table.add_row(words.plain(p.name), p.role, words.plain(stores), may, _when(p.seen_at) or "never")
     desk.screen.result.print(table)
     return words.DONE

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import sqlalchemy as sa
@@ -34,10 +35,52 @@ from tillbridge.store.raw import Raw
 from tillbridge.store.service import Service
 from tillbridge.store.state import State
 from tillbridge.views.roll import Roll
-from tillbridge.wiring import open_state, place_of, settings_of, vault_for
+from tillbridge.wiring import fill_in, open_state, place_of, settings_of, vault_for
 
 # The small tables are read again after so long: a shop is renamed seldom, and nobody waits for it.
 _NAMES_SECONDS = 30.0
+
+
+class Memory(Protocol):
+    """What is told of one person or problem, as the console and the command line both have it open."""
+
+    @property
+    def config(self) -> Config:
+        """Return the settings."""
+
+    @property
+    def state(self) -> State:
+        """Return the state."""
+
+    @property
+    def vault(self) -> Vault:
+        """Return what opens what is sealed."""
+
+    @property
+    def people(self) -> People:
+        """Return the CRM's people, verdicts and shadows."""
+
+    @property
+    def arrivals(self) -> Arrivals:
+        """Return the till's people, and who is on the way to them."""
+
+    @property
+    def changes(self) -> Changes:
+        """Return what was changed."""
+
+    @property
+    def plans(self) -> Plans:
+        """Return the plans."""
+
+    @property
+    def journal(self) -> Journal:
+        """Return runs and problems."""
+
+    def look(self) -> AbstractContextManager[sa.Connection]:
+        """Open one reading transaction."""
+
+    def names(self) -> Names:
+        """Return what stores and employees are called."""
 
 
 class NoSuchConnection(LookupError):
@@ -83,6 +126,25 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
         if codes is None:
             return None
         return frozenset(i for i, code in self.codes.items() if code in codes)
+
+
+def read_names(config: Config, people: People) -> tuple[Names, Surroundings | None]:
+    """Return what stores and employees are called, and what a sale's facts depend on, as last read."""
+    directory = kept_directory(people)
+    if directory is None:
+        return Names(), None
+    around = surroundings(directory, settings_of(config))
+    names = Names(
+        stores={store.id: store.name for store in around.stores.values()},
+        codes={store.id: around.store_code(store.id) for store in around.stores.values()},
+        zones={store.id: store.time_zone for store in around.stores.values()},
+        employees={
+            e.id: " ".join(filter(None, (e.first_name, e.last_name))) or f"Employee {e.id}"
+            for e in directory.employees
+        },
+        currency=around.currency,
+    )
+    return names, around
 
 
 @dataclass(slots=True)
@@ -135,21 +197,7 @@ class Books:
             return self._names
 
     def _read_names(self) -> tuple[Names, Surroundings | None]:
-        directory = kept_directory(self.people)
-        if directory is None:
-            return Names(), None
-        around = surroundings(directory, settings_of(self.config))
-        names = Names(
-            stores={store.id: store.name for store in around.stores.values()},
-            codes={store.id: around.store_code(store.id) for store in around.stores.values()},
-            zones={store.id: store.time_zone for store in around.stores.values()},
-            employees={
-                e.id: " ".join(filter(None, (e.first_name, e.last_name))) or f"Employee {e.id}"
-                for e in directory.employees
-            },
-            currency=around.currency,
-        )
-        return names, around
+        return read_names(self.config, self.people)
 
     @contextmanager
     def look(self) -> Iterator[sa.Connection]:
@@ -200,7 +248,7 @@ class Library:
 
     def _opened(self, name: str, home: Path) -> Books:
         config = configuration.load(home, self._env)
-        state, vault = open_reader(home, self._clock, self._env)
+        state, vault = open_reader(home, self._clock, self._env, config)
         people, arrivals = People(state, vault), Arrivals(state, vault)
         roll = Roll(state, people, arrivals, self._clock)
         if self._in_background:
@@ -234,12 +282,13 @@ class Library:
             books.close()
 
 
-def open_reader(home: Path, clock: Clock, env: Mapping[str, str]) -> tuple[Looking, Vault]:
+def open_reader(home: Path, clock: Clock, env: Mapping[str, str], config: Config) -> tuple[Looking, Vault]:
     """Open a home's state to look into it, brought up to date before."""
     place = place_of(home, env)
     state = open_state(home, clock, env)
     try:
         vault = vault_for(home, state, env)
+        fill_in(config, state, vault)
     finally:
         state.close()
     return Looking(open_for_looking(place), clock, place), vault

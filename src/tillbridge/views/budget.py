@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from tillbridge.spending import Kept
 from tillbridge.store import schema
 from tillbridge.sync import budget as sync_budget
-from tillbridge.sync.budget import LANES, Quota, State
 from tillbridge.sync.demand import Seen, survey_of
-from tillbridge.sync.forecast import Forecast, forecast, what_if
+from tillbridge.sync.forecast import Forecast, Plan, Survey, forecast, what_if
+from tillbridge.sync.ledger import State
+from tillbridge.sync.quota import LANES, Quota
 from tillbridge.views.books import Books
 from tillbridge.views.figures import moment, share
 from tillbridge.wiring import plan_of
@@ -75,18 +76,36 @@ class Predicted(msgspec.Struct, frozen=True, kw_only=True):
     limits: list[LimitAhead]
 
 
+class Lever(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing to try out: its name in what-if, where it stands now, and how far it can be moved."""
+
+    name: str
+    title: str
+    unit: str
+    now: float
+    least: float
+    most: float
+    step: float
+
+
 class BudgetPage(msgspec.Struct, frozen=True, kw_only=True):
     """The page of budgets."""
 
     gauges: list[Gauge]
+    levers: list[Lever]
     now: Predicted
     then: Predicted | None
 
 
 def budget(books: Books, text: str = "") -> BudgetPage:
     """Return gauges and the forecast. `text`: what if, as `forecast --what-if` has it. Raises ValueError."""
-    now = _predicted(books, "")
-    return BudgetPage(gauges=gauges(books), now=now, then=_predicted(books, text) if text else None)
+    survey, plan = _as_it_is(books)
+    return BudgetPage(
+        gauges=gauges(books),
+        levers=_levers(survey, plan),
+        now=_predicted(survey, plan, ""),
+        then=_predicted(survey, plan, text) if text else None,
+    )
 
 
 def gauges(books: Books) -> list[Gauge]:
@@ -135,12 +154,49 @@ def _gauge(name: str, quota: Quota, state: State, window: str, ours: float, spen
     )
 
 
-def _predicted(books: Books, text: str) -> Predicted:
+def _as_it_is(books: Books) -> tuple[Survey, Plan]:
     survey, plan = survey_of(_seen(books), [], books.now()), plan_of(books.config)
     if usage := books.state.fact("crm_usage"):
         survey = msgspec.structs.replace(
             survey, crm_calls_allowed=float(usage["allowed"]), crm_calls_used=float(usage["used"])
         )
+    return survey, plan
+
+
+def _levers(survey: Survey, plan: Plan) -> list[Lever]:
+    """Return what people try out most: how often, how much is sold, and our share of the org's calls."""
+    wishes, sold = plan.wishes, round(survey.sales_a_day)
+    rows = (
+        ("interval", "Sales are read every", "s", wishes.sales_seconds, 15.0, 900.0, 15.0),
+        (
+            "customers_interval",
+            "Customers are read every",
+            "s",
+            wishes.customers_seconds,
+            30.0,
+            3_600.0,
+            30.0,
+        ),
+        ("stores", "Stores", "", float(survey.stores), 1.0, max(50.0, 4.0 * survey.stores), 1.0),
+        ("sales_per_day", "Receipts a day", "", float(sold), 10.0, max(5_000.0, 10.0 * sold), 10.0),
+        ("sweep_days", "Everything is read again within", "d", plan.sweep_days, 1.0, 60.0, 1.0),
+        ("share", "Our share of Salesforce's calls", "%", 100 * plan.caps.crm_share, 5.0, 100.0, 5.0),
+    )
+    return [
+        Lever(
+            name=name,
+            title=title,
+            unit=unit,
+            now=now,
+            least=min(least, now),
+            most=max(most, now),
+            step=step,
+        )
+        for name, title, unit, now, least, most, step in rows
+    ]
+
+
+def _predicted(survey: Survey, plan: Plan, text: str) -> Predicted:
     if text:
         survey, plan = what_if(survey, plan, text)
     found = forecast(survey, plan)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
@@ -19,6 +19,7 @@ _certificate = schema.certificate
 
 Standing = Literal["agrees", "differs", "open"]
 _DAYS_MAX = 92
+_LOOKS_MAX = 20
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +69,7 @@ class DifferingReceipt(msgspec.Struct, frozen=True, kw_only=True):
     """A receipt that both systems do not show alike, and why."""
 
     key: str
+    sale: str | None  # the till's number; None: the key was made up by somebody
     store: str
     day: str
     what: str
@@ -99,6 +101,30 @@ class CertificatePage(msgspec.Struct, frozen=True, kw_only=True):
     figures: list[DifferingFigure]
     receipts: list[DifferingReceipt]
     cells: list[Mark]
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """A certificate that looked at a day."""
+
+    id: int
+    made_at: datetime
+    differs: bool
+
+
+class StoreDay(msgspec.Struct, frozen=True, kw_only=True):
+    """One day of one store, as the newest certificate that looked at it says."""
+
+    store_id: str
+    store: str
+    currency: str
+    mark: Mark
+    proven_to: str | None
+    content: bool  # every field of every receipt was compared
+    figures: list[DifferingFigure]
+    receipts: list[DifferingReceipt]
+    looks: list[Look]
+    before: str
+    after: str
 
 
 def certificates(books: Books, first: date, last: date, *, stores: Stores = None) -> Calendar:
@@ -200,6 +226,88 @@ def _total(figures: dict[str, Any] | None) -> Decimal | None:
     return None if figures is None else Decimal(figures["total"])
 
 
+def _receipt(each: Mapping[str, Any]) -> DifferingReceipt:
+    _, _, number = each["key"].rpartition("-S")
+    return DifferingReceipt(
+        key=each["key"],
+        sale=number if number.isdecimal() else None,
+        store=each["store"],
+        day=each["day"],
+        what=each["what"],
+        reason=each["reason"],
+        note=each["note"],
+        fields=list(each["fields"]),
+    )
+
+
+def _figure(each: Mapping[str, Any]) -> DifferingFigure:
+    return DifferingFigure(
+        store=each["store"],
+        day=each["day"],
+        currency=each["currency"],
+        measure=each["measure"],
+        till=str(each["till"]),
+        crm=str(each["crm"]),
+    )
+
+
+# --- one day of one store --------------------------------------------------------------------------
+
+
+def store_day(books: Books, store_id: str, day: date, *, stores: Stores = None) -> StoreDay | None:
+    """Return one day of one store; None when there is no such store, or it is not to be seen."""
+    names = books.names()
+    if store_id not in names.stores or (stores is not None and store_id not in stores):
+        return None
+    code, text = names.code(store_id), day.isoformat()
+    looks = [(row, json.loads(row.body)) for row in _that_looked_at(books, text)]
+    newest = next(
+        ((row, body, mark) for row, body in looks if (mark := _mark(body, row.id, code, text))), None
+    )
+    proven = books.days.proven().get(code)
+    to = proven.isoformat() if proven else None
+    differs = any((each.store, each.day) == (code, text) for each in books.days.disagreeing())
+    body: dict[str, Any] = newest[1] if newest else {"differences": [], "receipts": [], "content": False}
+    here = {"store": code, "day": text}
+    return StoreDay(
+        store_id=store_id,
+        store=names.store(store_id),
+        currency=names.currency,
+        mark=newest[2] if newest else _unmarked(text, is_over=to is not None and text <= to, differs=differs),
+        proven_to=to,
+        content=bool(body["content"]),
+        figures=[_figure(each) for each in body["differences"] if here.items() <= each.items()],
+        receipts=[_receipt(each) for each in body["receipts"] if here.items() <= each.items()],
+        looks=[
+            Look(id=row.id, made_at=moment_of(row.made_at), differs=mark.standing == "differs")
+            for row, body in looks
+            if (mark := _mark(body, row.id, code, text))
+        ],
+        before=(day - timedelta(days=1)).isoformat(),
+        after=(day + timedelta(days=1)).isoformat(),
+    )
+
+
+def _that_looked_at(books: Books, day: str) -> Sequence[Any]:
+    where = (
+        sa.func.coalesce(_certificate.c.last, "9999-12-31") >= day,
+        sa.func.coalesce(_certificate.c.first, "0001-01-01") <= day,
+    )
+    columns = (_certificate.c.id, _certificate.c.made_at, _certificate.c.body)
+    newest = sa.select(*columns).where(*where).order_by(_certificate.c.id.desc()).limit(_LOOKS_MAX)
+    with books.look() as c:
+        return c.execute(newest).all()
+
+
+def _mark(body: dict[str, Any], number: int, code: str, day: str) -> Mark | None:
+    cells = [cell for cell in body["cells"] if (cell["store"], cell["day"]) == (code, day)]
+    found = marks_of({**body, "cells": cells}, number)
+    return found[0][1] if found else None
+
+
+# --- one certificate -------------------------------------------------------------------------------
+
+
 def certificate(books: Books, number: int, *, stores: Stores = None) -> CertificatePage | None:
     """Return one certificate; None when there is none of that number."""
     body = books.certificates.body(number)
@@ -220,28 +328,7 @@ def certificate(books: Books, number: int, *, stores: Stores = None) -> Certific
         last=body["last"],
         agrees=not figures and not receipts,
         content=body["content"],
-        figures=[
-            DifferingFigure(
-                store=each["store"],
-                day=each["day"],
-                currency=each["currency"],
-                measure=each["measure"],
-                till=str(each["till"]),
-                crm=str(each["crm"]),
-            )
-            for each in figures
-        ],
-        receipts=[
-            DifferingReceipt(
-                key=each["key"],
-                store=each["store"],
-                day=each["day"],
-                what=each["what"],
-                reason=each["reason"],
-                note=each["note"],
-                fields=list(each["fields"]),
-            )
-            for each in receipts
-        ],
+        figures=[_figure(each) for each in figures],
+        receipts=[_receipt(each) for each in receipts],
         cells=[mark for code, mark in marks_of(body, number) if is_seen(code)],
     )

@@ -10,9 +10,11 @@ import sqlalchemy as sa
 
 from tillbridge.model.answers import CrmPersonRow
 from tillbridge.store import schema
+from tillbridge.store.arrivals import Arrival
 from tillbridge.store.lists import among
 from tillbridge.sync.match import Person
-from tillbridge.views.books import Books
+from tillbridge.sync.reconcile import MAY_PULL
+from tillbridge.views.books import Books, Memory
 from tillbridge.views.figures import PAGE, PAGE_MAX, Slice, Stores, moment
 from tillbridge.views.roll import Filter
 
@@ -30,6 +32,13 @@ class SideOf(msgspec.Struct, frozen=True, kw_only=True):
     object: str | None = None
 
 
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether somebody of the CRM can be sent to the till; `why`: why not, or what stands before it."""
+
+    possible: bool
+    why: str
+
+
 class CustomerLine(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the list. `id` names the row: the till's number, or the CRM's id of who is only there."""
 
@@ -39,6 +48,7 @@ class CustomerLine(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     reason: str | None
     moved_at: datetime | None
+    entry: Entry | None
 
 
 class Customers(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,9 +103,33 @@ def _lines(books: Books, rows: Sequence[tuple[str | None, str | None]]) -> list[
                 state=own.state if own else arrival.state if arrival else "unsynced",
                 reason=own.reason if own else arrival.reason if arrival else None,
                 moved_at=moment(own.moved_at if own else arrival.moved_at if arrival else None),
+                entry=entry_of(books, crm.get(crm_id), arrival) if crm_id and till_id is None else None,
             )
         )
     return lines
+
+
+_OBJECTS = {"person_account": "Account", "contact": "Contact", "lead": "Lead"}
+
+
+def entry_of(books: Memory, row: CrmPersonRow | None, arrival: Arrival | None) -> Entry:
+    """Say whether somebody whom only the CRM knows can be sent to the till, or why not."""
+    mode, ours = books.config.customers.mode, _OBJECTS[books.config.customers.model]
+    if mode not in MAY_PULL:
+        told = mode.replace("_", " ")
+        return Entry(possible=False, why=f"Customers do not flow into Lightspeed here (mode {told}).")
+    if row is None or row.deleted or row.converted:
+        return Entry(possible=False, why="Salesforce does not show this record any more.")
+    if row.object != ours:
+        return Entry(possible=False, why=f"Customers here are kept as {ours}, and this is a {row.object}.")
+    match arrival.state if arrival else "":
+        case "review":
+            return Entry(possible=False, why="A person has to say who this is in Lightspeed: see Reviews.")
+        case "held":
+            return Entry(possible=False, why="It waits for a plan to be approved.")
+        case "announced":
+            return Entry(possible=False, why="Lightspeed has not answered yet; it is looked up.")
+    return Entry(possible=True, why="Only Salesforce knows this person.")
 
 
 def till_side(till_id: str, person: Person | None) -> SideOf:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 import sqlalchemy as sa
 
 from tillbridge.alerts import INSTANCE
-from tillbridge.engine.desk import look_alikes
+from tillbridge.engine.desk import all_look_alikes
+from tillbridge.model.answers import CrmPersonRow
+from tillbridge.model.names import fold
 from tillbridge.store import schema
+from tillbridge.store.arrivals import Arrival
 from tillbridge.store.changes import OPEN, Contested
 from tillbridge.store.people import Verdict
+from tillbridge.store.state import Link
+from tillbridge.sync.match import Person
 from tillbridge.views.books import Books
 from tillbridge.views.customers import name_of
 from tillbridge.views.figures import PAGE, PAGE_MAX, Slice, Stores, moment_of
@@ -34,6 +41,8 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     born: str | None
     why: str | None = None
     linked_to: str | None = None
+    same: list[str] = []  # in which of these they agree with whom they are beside
+    differs: list[str] = []
 
 
 class Review(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +86,7 @@ class ConflictLine(msgspec.Struct, frozen=True, kw_only=True):
     till: str | None
     crm: str | None
     since: datetime
+    link: str | None
 
 
 class LostValue(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,92 +122,155 @@ def reviews(books: Books, *, stores: Stores = None, offset: int = 0, limit: int 
         total = c.execute(sa.select(sa.func.count()).select_from(statement.subquery())).scalar() or 0
         order = statement.order_by(_verdict.c.made_at, _verdict.c.till_id)
         ids = list(c.execute(order.offset(offset).limit(limit)).scalars())
-    place = (books.state.fact(INSTANCE) or "").rstrip("/")
     verdicts = books.people.verdicts(ids)
-    newcomers = _newcomers(books, place) if stores is None and not offset else []
+    told = _candidates(books, [verdicts[i] for i in ids if i in verdicts])
+    arrivals = books.arrivals.in_state("review", PAGE) if stores is None and not offset else []
+    faces = _faces(
+        books,
+        {*told, *(str(each["till_id"]) for a in arrivals for each in a.detail.get("candidates", ()))},
+        {*(i for each in told.values() for i in each), *(a.crm_id for a in arrivals)},
+    )
     return Reviews(
-        rows=[_review(books, verdicts[i], place) for i in ids if i in verdicts],
-        newcomers=newcomers,
+        rows=[_review(faces, verdicts[i], why) for i, why in told.items()],
+        newcomers=[_newcomer(faces, each) for each in arrivals],
         slice=Slice(offset=offset, limit=limit, total=total, more=offset + len(ids) < total),
     )
 
 
-def _review(books: Books, verdict: Verdict, place: str) -> Review:
-    told = {str(each["crm_id"]): each for each in verdict.detail.get("candidates", ())}
-    fresh = {i.removeprefix("new:"): i for i in told if i.startswith("new:")}
+def _candidates(books: Books, verdicts: Sequence[Verdict]) -> dict[str, dict[str, str | None]]:
+    """Return whom each of these customers may be, and why: as was told, or whoever shares a key with them."""
+    told = {v.till_id: {str(c["crm_id"]): c for c in v.detail.get("candidates", ())} for v in verdicts}
+    fresh = {i.removeprefix(_NEW) for each in told.values() for i in each if i.startswith(_NEW)}
     links = books.state.links("customer", list(fresh)) if fresh else {}
-    why = {i: each.get("what") for i, each in told.items() if not i.startswith("new:")}
-    why |= {link.crm_id: told[fresh[i]].get("what") for i, link in links.items()}
-    ids = list(why) or look_alikes(books.people, books.arrivals, verdict)
-    people = books.people.get(ids)
+    found: dict[str, dict[str, str | None]] = {}
+    for till_id, each in told.items():
+        found[till_id] = {i: c.get("what") for i, c in each.items() if not i.startswith(_NEW)}
+        for i, c in each.items():
+            if (link := links.get(i.removeprefix(_NEW))) is not None and i.startswith(_NEW) and link.crm_id:
+                found[till_id][link.crm_id] = c.get("what")
+    alike = all_look_alikes(books.people, books.arrivals, [v for v in verdicts if not found[v.till_id]])
+    return {i: why or dict.fromkeys(alike.get(i, ())) for i, why in found.items()}
+
+
+# Before the number of a customer who is just being created as somebody in the CRM.
+_NEW = "new:"
+
+
+def _review(faces: _Faces, verdict: Verdict, why: Mapping[str, str | None]) -> Review:
+    till = faces.of_till(verdict.till_id)
+    people = (faces.of_crm(i, what) for i, what in why.items())
     return Review(
         id=verdict.till_id,
         rule=verdict.rule,
         reason=verdict.detail.get("reason"),
         linked_to=verdict.detail.get("crm_id"),
         since=moment_of(verdict.made_at),
-        till=_of_till(books, verdict.till_id),
-        candidates=[
-            each for i in ids if i in people and (each := _of_crm(books, i, place, why.get(i))) is not None
-        ],
+        till=till,
+        candidates=_beside(till, [each for each in people if each is not None]),
     )
 
 
-def _newcomers(books: Books, place: str) -> list[Newcomer]:
+def _newcomer(faces: _Faces, arrival: Arrival) -> Newcomer:
+    crm = faces.of_crm(arrival.crm_id, None)
+    told = arrival.detail.get("candidates", ())
+    people = (faces.of_till(str(each["till_id"]), each.get("what")) for each in told)
+    return Newcomer(
+        id=arrival.crm_id,
+        reason=arrival.reason,
+        since=moment_of(arrival.moved_at),
+        crm=crm,
+        candidates=_beside(crm, [each for each in people if each is not None]),
+    )
+
+
+_COMPARED = ("name", "company", "emails", "phones", "street", "city", "born")
+
+
+def _beside(own: Traits | None, candidates: list[Traits]) -> list[Traits]:
+    """Say of each candidate in what they agree with somebody, and in what both say something else."""
+    if own is None:
+        return candidates
     found = []
-    for arrival in books.arrivals.in_state("review", PAGE):
-        told = {str(each["till_id"]): each for each in arrival.detail.get("candidates", ())}
-        found.append(
-            Newcomer(
-                id=arrival.crm_id,
-                reason=arrival.reason,
-                since=moment_of(arrival.moved_at),
-                crm=_of_crm(books, arrival.crm_id, place, None),
-                candidates=[
-                    each for i in told if (each := _of_till(books, i, told[i].get("what"))) is not None
-                ],
-            )
-        )
+    for each in candidates:
+        same: list[str] = []
+        differs: list[str] = []
+        for name in _COMPARED:
+            mine, theirs = _told(getattr(own, name), name), _told(getattr(each, name), name)
+            if mine and theirs:
+                (same if mine & theirs else differs).append(name)
+        found.append(msgspec.structs.replace(each, same=same, differs=differs))
     return found
 
 
-def _of_till(books: Books, till_id: str, why: str | None = None) -> Traits | None:
-    person = books.arrivals.people([till_id]).get(till_id)
-    if person is None:
-        return None
-    link = books.state.links("customer", [till_id]).get(till_id)
-    return Traits(
-        id=till_id,
-        object=None,
-        link=None,
-        name=" ".join(filter(None, (person.first, person.last))) or None,
-        company=person.company,
-        emails=list(person.emails),
-        phones=list(person.phones),
-        street=person.street,
-        city=" ".join(filter(None, (person.zip, person.city))) or None,
-        born=person.birth_date.isoformat() if person.birth_date else None,
-        why=why,
-        linked_to=link.crm_id if link else None,
+def _told(value: str | list[str] | None, name: str) -> set[str]:
+    """Bring a trait to what is compared: folded words, and of a phone its last digits."""
+    values = [value] if isinstance(value, str) else value or []
+    if name == "phones":
+        return {"".join(ch for ch in each if ch.isdigit())[-_DIGITS:] for each in values}
+    return {fold(each) if name != "emails" else each.lower() for each in values} - {""}
+
+
+# Countries and trunk prefixes stand before these.
+_DIGITS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Faces:
+    """What both sides last showed of some people, read at once."""
+
+    till: Mapping[str, Person]
+    links: Mapping[str, Link]
+    crm: Mapping[str, CrmPersonRow]
+    place: str
+
+    def of_till(self, till_id: str, why: str | None = None) -> Traits | None:
+        """Return what is compared of somebody of the till."""
+        person = self.till.get(till_id)
+        if person is None:
+            return None
+        link = self.links.get(till_id)
+        return _traits(person, till_id, why=why, linked_to=link.crm_id if link else None)
+
+    def of_crm(self, crm_id: str, why: str | None) -> Traits | None:
+        """Return what is compared of somebody of the CRM."""
+        row = self.crm.get(crm_id)
+        if row is None:
+            return None
+        link = f"{self.place}/{crm_id}" if self.place else None
+        return _traits(row, crm_id, why=why, of=row.object, link=link)
+
+
+def _faces(books: Books, till_ids: Collection[str], crm_ids: Collection[str]) -> _Faces:
+    return _Faces(
+        till=books.arrivals.people(till_ids),
+        links=books.state.links("customer", list(till_ids)),
+        crm=books.people.get(crm_ids),
+        place=(books.state.fact(INSTANCE) or "").rstrip("/"),
     )
 
 
-def _of_crm(books: Books, crm_id: str, place: str, why: str | None) -> Traits | None:
-    row = books.people.get([crm_id]).get(crm_id)
-    if row is None:
-        return None
+def _traits(
+    shown: Person | CrmPersonRow,
+    its_id: str,
+    *,
+    why: str | None,
+    linked_to: str | None = None,
+    of: str | None = None,
+    link: str | None = None,
+) -> Traits:
     return Traits(
-        id=crm_id,
-        object=row.object,
-        link=f"{place}/{crm_id}" if place else None,
-        name=" ".join(filter(None, (row.first, row.last))) or None,
-        company=row.company,
-        emails=list(row.emails),
-        phones=list(row.phones),
-        street=row.street,
-        city=" ".join(filter(None, (row.zip, row.city))) or None,
-        born=row.birth_date.isoformat() if row.birth_date else None,
+        id=its_id,
+        object=of,
+        link=link,
+        name=" ".join(filter(None, (shown.first, shown.last))) or None,
+        company=shown.company,
+        emails=list(shown.emails),
+        phones=list(shown.phones),
+        street=shown.street,
+        city=" ".join(filter(None, (shown.zip, shown.city))) or None,
+        born=shown.birth_date.isoformat() if shown.birth_date else None,
         why=why,
+        linked_to=linked_to,
     )
 
 
@@ -212,12 +285,13 @@ def conflicts(books: Books, *, stores: Stores = None, offset: int = 0, limit: in
         total = c.execute(sa.select(sa.func.count()).where(*where)).scalar() or 0
         order = sa.select(_conflict.c.id).where(*where).order_by(_conflict.c.id)
         ids = list(c.execute(order.offset(offset).limit(limit)).scalars())
-    found = [each for i in ids if (each := books.changes.conflict(i)) is not None]
+    found = books.changes.conflicts(ids)
     people = books.people.get({each.crm_id for each in found})
+    place = (books.state.fact(INSTANCE) or "").rstrip("/")
     lost = books.changes.lost(20) if stores is None and not offset else []
     return Conflicts(
         rows=[
-            _conflict_line(each, name_of(people[each.crm_id]) if each.crm_id in people else None)
+            _conflict_line(each, name_of(people[each.crm_id]) if each.crm_id in people else None, place)
             for each in found
         ],
         lost=[
@@ -237,7 +311,7 @@ def conflicts(books: Books, *, stores: Stores = None, offset: int = 0, limit: in
     )
 
 
-def _conflict_line(each: Contested, name: str | None) -> ConflictLine:
+def _conflict_line(each: Contested, name: str | None, place: str) -> ConflictLine:
     return ConflictLine(
         id=each.id,
         customer=each.till_id,
@@ -247,4 +321,5 @@ def _conflict_line(each: Contested, name: str | None) -> ConflictLine:
         till=each.till,
         crm=each.crm,
         since=moment_of(each.noticed_at),
+        link=f"{place}/{each.crm_id}" if place else None,
     )

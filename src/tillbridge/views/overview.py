@@ -89,7 +89,11 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def overview(books: Books, *, stores: Stores = None, dead_after_seconds: float = 30.0) -> Overview:
-    """Return the first page. Whoever sees some stores only sees neither plans nor others' records."""
+    """Return the first page.
+
+    Whoever sees some stores only sees neither plans nor others' records, nor what all stores together
+    move and spend.
+    """
     now = books.now()
     hours = books.hours.since(now - _DAY)
     today = _stores_today(books, stores)
@@ -105,16 +109,22 @@ def overview(books: Books, *, stores: Stores = None, dead_after_seconds: float =
         stores=today,
         till_total=sum((each.till for each in today), Decimal(0)),
         crm_total=sum((each.crm for each in today), Decimal(0)),
-        gauges=gauges(books),
-        work=work(books, dead_after_seconds),
+        gauges=gauges(books) if stores is None else [],
+        work=work(books, dead_after_seconds) if stores is None else _quiet(work(books, dead_after_seconds)),
         backlog=backlog,
         causes=open_causes.causes[:_CAUSES],
         open_problems=sum(card.count for card in open_causes.causes),
         people=people,
         conflicts=people.get("conflict", 0),
         plans=len(books.plans.in_state("open")) if stores is None else 0,
-        calls=_calls(hours, now),
+        calls=_calls(hours, now) if stores is None else [],
     )
+
+
+def _quiet(found: Work) -> Work:
+    """Leave out of what runs how much it moves, and what it says of single records."""
+    streams = [msgspec.structs.replace(each, counts={}, why=None) for each in found.streams]
+    return msgspec.structs.replace(found, streams=streams, steps=[], said=[], lanes=[])
 
 
 # --- freshness -------------------------------------------------------------------------------------

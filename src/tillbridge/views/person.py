@@ -7,25 +7,30 @@ one till record that is linked to nobody yet.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
 from tillbridge.alerts import INSTANCE
+from tillbridge.engine.desk import look_alikes
 from tillbridge.engine.identities import confirmed_by
 from tillbridge.model.answers import CrmPersonRow
 from tillbridge.store import schema
-from tillbridge.store.changes import Change
+from tillbridge.store.arrivals import Arrival
+from tillbridge.store.changes import Change, Contested
 from tillbridge.store.erasing import aliases_of
 from tillbridge.store.lists import among
 from tillbridge.store.people import Verdict
+from tillbridge.store.plans import HELD, OPEN
 from tillbridge.store.verified import MERGED_CRM, Verified
 from tillbridge.sync.fieldmap import key as key_of
-from tillbridge.views.books import Books
-from tillbridge.views.customers import SideOf, crm_side, till_side
+from tillbridge.views.books import Memory
+from tillbridge.views.customers import Entry, SideOf, crm_side, entry_of, till_side
+from tillbridge.views.duplicates import Twin, till_link, twins
 from tillbridge.views.figures import Stores, moment, moment_of, money
 from tillbridge.views.problems import ProblemLine, problem_line
 from tillbridge.views.sales import SaleLine, lines_of
@@ -52,8 +57,19 @@ class Earlier(msgspec.Struct, frozen=True, kw_only=True):
     undone_by: int | None
 
 
+class PastChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A value that we replaced, and the field that it stood in."""
+
+    field: str
+    earlier: Earlier
+
+
 class FieldOf(msgspec.Struct, frozen=True, kw_only=True):
-    """One field on both sides. `source`: the side that it came from; `how` in words."""
+    """One field on both sides. `source`: the side that it came from; `how` in words.
+
+    `authority`: whose value counts when both sides have moved it. `moved_from`, `moved_to`: the
+    field in which this value stood before, and the one in which its former value stands since.
+    """
 
     field: str
     till: str | None
@@ -64,6 +80,9 @@ class FieldOf(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime | None
     run: int | None
     conflict: int | None
+    authority: str
+    moved_from: str | None
+    moved_to: str | None
     earlier: list[Earlier]
 
 
@@ -78,8 +97,10 @@ class TillRecord(msgspec.Struct, frozen=True, kw_only=True):
     evidence: str | None
     confirmed_by: str | None
     decided_at: datetime | None
+    left_behind: SideOf | None
     merged_into: str | None
     run: int | None
+    link: str
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +109,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     side: SideOf
     link: str | None
     why: str | None
+    rule: str | None
     turned_down: bool
 
 
@@ -124,6 +146,24 @@ class Bought(msgspec.Struct, frozen=True, kw_only=True):
     last_day: str | None
 
 
+class ArrivalOf(msgspec.Struct, frozen=True, kw_only=True):
+    """Where somebody of the CRM stands on the way into the till."""
+
+    state: str
+    reason: str | None
+    confirmed_by: str | None
+    at: datetime
+    candidates: list[ArrivalCandidate]
+
+
+class ArrivalCandidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A customer of the till whom somebody of the CRM may be."""
+
+    till_id: str
+    name: str | None
+    why: str | None
+
+
 class PersonPage(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about one person."""
 
@@ -144,31 +184,48 @@ class PersonPage(msgspec.Struct, frozen=True, kw_only=True):
     problems: list[ProblemLine]
     bought: Bought
     receipts: list[SaleLine]
-    history: list[Earlier]
-    arrival: str | None
+    history: list[PastChange]
+    arrival: ArrivalOf | None
+    twins: list[Twin]
+    entry: Entry | None
+    run: int | None
+    moved_at: datetime | None
+    till_changed_at: datetime | None
+    identity: str | None
+    waits_for: list[str]
 
 
-def person(books: Books, text: str, *, stores: Stores = None) -> PersonPage | None:
-    """Return a person by the till's number, our key or the CRM's id; None when nobody is to be seen."""
+def person(
+    books: Memory,
+    text: str,
+    *,
+    stores: Stores = None,
+    read: Mapping[str, Mapping[str, str | None]] | None = None,
+) -> PersonPage | None:
+    """Return a person by the till's number, our key or the CRM's id; None when nobody is to be seen.
+
+    `read`: what the till shows just now, by customer, for whoever has asked it.
+    """
     till_id, crm_id = whom(books, text)
     known = books.state.known("customer", [till_id]).get(till_id) if till_id else None
     crm_id = crm_id or (known.crm_id if known else None)
     row = books.people.get([crm_id]).get(crm_id) if crm_id else None
-    if known is None and row is None:
+    arrival = books.arrivals.get([crm_id]).get(crm_id) if crm_id else None
+    if known is None and row is None and arrival is None:
         return None
-    records = _till_ids(books, till_id, crm_id)
+    records = records_of(books, till_id if known else None, crm_id)
     if stores is not None and not _may_see(books, records, stores):
         return None
     verdicts = books.people.verdicts(records)
     shown = books.arrivals.people(records)
-    arrival = books.arrivals.get([crm_id]).get(crm_id) if crm_id else None
     contested = [c for by_field in books.changes.contested(records).values() for c in by_field.values()]
     changes = books.changes.of(records)
     place = (books.state.fact(INSTANCE) or "").rstrip("/")
-    first = till_id or (records[0] if records else None)
+    first = till_id if known else (records[0] if records else None)
     till_named = till_side(first, shown.get(first)) if first else None
     crm = crm_side(crm_id, row, known.object if known else None) if crm_id else None
     name = (till_named.name if till_named else None) or (crm.name if crm else None)
+    standing = _standing(books, first)
     return PersonPage(
         id=first or crm_id or text,
         key=_key(books, first),
@@ -180,35 +237,84 @@ def person(books: Books, text: str, *, stores: Stores = None) -> PersonPage | No
         link=f"{place}/{crm_id}" if place and crm_id else None,
         crm_changed_at=row.changed_at if row else None,
         records=_records(books, records, verdicts, shown),
-        fields=_fields(books, first, records, row, changes, verdicts, {c.field: c.id for c in contested}),
+        fields=_fields(
+            books,
+            _Sides(first, shadows_of(books, first, read), row, changes, verdicts.get(first or ""), contested),
+        ),
         candidates=_candidates(books, verdicts.get(first or ""), place),
-        conflicts=[
-            ConflictOf(
-                id=c.id,
-                record=c.till_id,
-                field=c.field,
-                till=c.till,
-                crm=c.crm,
-                state=c.state,
-                winner=c.winner,
-                decided_by=c.decided_by,
-                noticed_at=moment_of(c.noticed_at),
-            )
-            for c in contested
-        ],
+        conflicts=[_conflict(c) for c in contested],
         held=_held(books, {*records, *filter(None, [crm_id])}),
         problems=[problem_line(p) for i in records for p in books.journal.problems_of("customer", i)],
         bought=_bought_of(books, records, stores),
         receipts=_receipts_of(books, records, stores),
-        history=[_earlier(each) for each in reversed(changes[-_HISTORY:])],
-        arrival=arrival.state if arrival else None,
+        history=[
+            PastChange(field=each.field, earlier=_earlier(each)) for each in reversed(changes[-_HISTORY:])
+        ],
+        arrival=_arrival(arrival) if arrival else None,
+        twins=twins(books, records, crm_id) if stores is None else [],
+        entry=entry_of(books, row, arrival) if row is not None and not records else None,
+        run=standing.run if standing else None,
+        moved_at=moment(standing.moved_at) if standing else None,
+        till_changed_at=moment(standing.till_stamp) if standing else None,
+        identity=_identity(books, first),
+        waits_for=_waits_for(books, first),
+    )
+
+
+def _standing(books: Memory, first: str | None) -> sa.Row[Any] | None:
+    columns = [_record.c[name] for name in ("run", "moved_at", "till_stamp")]
+    with books.look() as c:
+        own = (_record.c.kind == "customer", _record.c.till_id == first)
+        return c.execute(sa.select(*columns).where(*own)).first()
+
+
+def _identity(books: Memory, first: str | None) -> str | None:
+    found = books.state.known("identity", [first]).get(first) if first else None
+    return found.crm_id if found else None
+
+
+def _waits_for(books: Memory, first: str | None) -> list[str]:
+    missing = books.state.missing_of("customer", first) if first else []
+    return list(
+        dict.fromkeys(f"{m.parent_kind} {m.parent_id} ({m.kind} {m.till_id}.{m.field})" for m in missing)
+    )
+
+
+def _conflict(each: Contested) -> ConflictOf:
+    return ConflictOf(
+        id=each.id,
+        record=each.till_id,
+        field=each.field,
+        till=each.till,
+        crm=each.crm,
+        state=each.state,
+        winner=each.winner,
+        decided_by=each.decided_by,
+        noticed_at=moment_of(each.noticed_at),
+    )
+
+
+def _arrival(arrival: Arrival) -> ArrivalOf:
+    return ArrivalOf(
+        state=arrival.state,
+        reason=arrival.reason,
+        confirmed_by=arrival.detail.get("confirmed_by"),
+        at=moment_of(arrival.moved_at),
+        candidates=[
+            ArrivalCandidate(
+                till_id=str(each["till_id"]),
+                name=each.get("name"),
+                why=", ".join(filter(None, (each.get("rule"), each.get("names"), each.get("what")))) or None,
+            )
+            for each in arrival.detail.get("candidates", ())
+        ],
     )
 
 
 # --- whom an id means ----------------------------------------------------------------------------
 
 
-def whom(books: Books, text: str) -> tuple[str | None, str | None]:
+def whom(books: Memory, text: str) -> tuple[str | None, str | None]:
     """Say whom an id means: (till id, CRM id). A CRM record is known by the first till record it has."""
     text = text.strip()
     number = text.removeprefix(_key(books, "") or "\0")
@@ -234,11 +340,12 @@ def long_id(text: str) -> str:
     return text + "".join(letters[sum(1 << n for n, c in enumerate(part) if c.isupper())] for part in parts)
 
 
-def _key(books: Books, till_id: str | None) -> str | None:
+def _key(books: Memory, till_id: str | None) -> str | None:
     return None if till_id is None else key_of(books.config.lightspeed.account_id, "customer", till_id)
 
 
-def _till_ids(books: Books, till_id: str | None, crm_id: str | None) -> list[str]:
+def records_of(books: Memory, till_id: str | None, crm_id: str | None) -> list[str]:
+    """Return all till records of a person: linked ones, and old ids of merges."""
     ids = {
         *([till_id] if till_id else ()),
         *books.state.linked_to([crm_id] if crm_id else []).get(crm_id or "", []),
@@ -248,7 +355,7 @@ def _till_ids(books: Books, till_id: str | None, crm_id: str | None) -> list[str
     return sorted(ids, key=lambda i: (len(i), i))
 
 
-def _may_see(books: Books, records: Collection[str], stores: Collection[str]) -> bool:
+def _may_see(books: Memory, records: Collection[str], stores: Collection[str]) -> bool:
     """Say whether somebody has bought in one of these stores."""
     with books.look() as c:
         where = (among(_bought.c.customer, records), _bought.c.store.in_(sorted(stores)))
@@ -259,7 +366,7 @@ def _may_see(books: Books, records: Collection[str], stores: Collection[str]) ->
 
 
 def _records(
-    books: Books, records: Sequence[str], verdicts: Mapping[str, Verdict], shown: Mapping[str, Any]
+    books: Memory, records: Sequence[str], verdicts: Mapping[str, Verdict], shown: Mapping[str, Any]
 ) -> list[TillRecord]:
     known = books.state.known("customer", records)
     merged = Verified(books.state).aliases("customer", records)
@@ -283,22 +390,27 @@ def _records(
                 evidence=detail.get("evidence") or detail.get("reason"),
                 confirmed_by=confirmed_by(verdict) if verdict else None,
                 decided_at=moment(verdict.made_at) if verdict else None,
+                left_behind=_left_behind(detail),
                 merged_into=merged.get(i),
                 run=runs.get(i),
+                link=till_link(books.config.lightspeed.auth_url, i),
             )
         )
     return found
 
 
-def _candidates(books: Books, verdict: Verdict | None, place: str) -> list[Candidate]:
+def _left_behind(detail: Mapping[str, Any]) -> SideOf | None:
+    left = detail.get("left_behind")
+    return crm_side(left["crm_id"], None, left["object"]) if left else None
+
+
+def _candidates(books: Memory, verdict: Verdict | None, place: str) -> list[Candidate]:
     if verdict is None:
         return []
     listed = [(each, False) for each in verdict.detail.get("candidates", ())]
     listed += [(each, True) for each in verdict.detail.get("rejected", ())]
     named = [(_resolved(books, str(each["crm_id"])), each, down) for each, down in listed]
     if verdict.outcome == "review" and not listed:
-        from tillbridge.engine.desk import look_alikes
-
         named = [(i, {}, False) for i in look_alikes(books.people, books.arrivals, verdict)]
     people = books.people.get({crm_id for crm_id, _, _ in named if crm_id})
     return [
@@ -306,6 +418,7 @@ def _candidates(books: Books, verdict: Verdict | None, place: str) -> list[Candi
             side=crm_side(crm_id, people.get(crm_id), each.get("object")),
             link=f"{place}/{crm_id}" if place else None,
             why=each.get("what") or each.get("why"),
+            rule=", ".join(filter(None, (each.get("rule"), each.get("names")))) or None,
             turned_down=down,
         )
         for crm_id, each, down in named
@@ -313,7 +426,7 @@ def _candidates(books: Books, verdict: Verdict | None, place: str) -> list[Candi
     ]
 
 
-def _resolved(books: Books, crm_id: str) -> str | None:
+def _resolved(books: Memory, crm_id: str) -> str | None:
     """Return a candidate's id, also of somebody whom the same run was only creating."""
     fresh = crm_id.removeprefix("new:")
     if fresh == crm_id:
@@ -322,9 +435,7 @@ def _resolved(books: Books, crm_id: str) -> str | None:
     return link.crm_id if link else None
 
 
-def _held(books: Books, ids: set[str]) -> list[HeldChange]:
-    from tillbridge.store.plans import HELD, OPEN
-
+def _held(books: Memory, ids: set[str]) -> list[HeldChange]:
     return [
         HeldChange(plan=plan.id, reasons=list(plan.reasons), action=entry.action, fields=dict(entry.fields))
         for plan in books.plans.in_state(OPEN)
@@ -334,7 +445,7 @@ def _held(books: Books, ids: set[str]) -> list[HeldChange]:
     ]
 
 
-def _bought_of(books: Books, records: Collection[str], stores: Stores) -> Bought:
+def _bought_of(books: Memory, records: Collection[str], stores: Stores) -> Bought:
     where = [among(_receipt.c.customer, records), _receipt.c.status == "completed"]
     where += [] if stores is None else [_receipt.c.store.in_(sorted(stores))]
     sums = sa.select(
@@ -351,7 +462,7 @@ def _bought_of(books: Books, records: Collection[str], stores: Stores) -> Bought
     )
 
 
-def _receipts_of(books: Books, records: Collection[str], stores: Stores) -> list[SaleLine]:
+def _receipts_of(books: Memory, records: Collection[str], stores: Stores) -> list[SaleLine]:
     where = [among(_receipt.c.customer, records)]
     where += [] if stores is None else [_receipt.c.store.in_(sorted(stores))]
     statement = sa.select(_receipt).where(*where).order_by(_receipt.c.at.desc()).limit(_RECEIPTS)
@@ -363,45 +474,90 @@ def _receipts_of(books: Books, records: Collection[str], stores: Stores) -> list
 # --- where values came from -----------------------------------------------------------------------
 
 
-def _fields(
-    books: Books,
-    first: str | None,
-    records: Sequence[str],
-    row: CrmPersonRow | None,
-    changes: Sequence[Change],
-    verdicts: Mapping[str, Verdict],
-    contested: Mapping[str, int],
-) -> list[FieldOf]:
-    shadows = books.people.shadows(records).get(first or "", {})
-    till: dict[str, str | None] = dict(shadows.get("till", {}))
-    agreed = dict(shadows.get("crm", {}))
-    crm: dict[str, str | None] = {n: v for n, v in shadows.get("crm", {}).items() if n[:1] != _NOTE}
-    if row is not None:
-        crm.update(row.fields)
+class _Sides(NamedTuple):
+    """What is known of a person's values: both shadows, the CRM's record, and what was changed."""
+
+    first: str | None
+    shadows: Mapping[str, Mapping[str, str | None]]
+    row: CrmPersonRow | None
+    changes: Sequence[Change]
+    verdict: Verdict | None
+    contested: Sequence[Contested]
+
+
+def shadows_of(
+    books: Memory, first: str | None, read: Mapping[str, Mapping[str, str | None]] | None
+) -> Mapping[str, Mapping[str, str | None]]:
+    """Return what each side shows of a customer as far as we know; the till's own word before ours."""
+    shadows = books.people.shadows([first]).get(first, {}) if first else {}
+    return {**shadows, "till": read[first]} if first and read and first in read else shadows
+
+
+def _fields(books: Memory, sides: _Sides) -> list[FieldOf]:
+    till: dict[str, str | None] = dict(sides.shadows.get("till", {}))
+    agreed = dict(sides.shadows.get("crm", {}))
+    crm: dict[str, str | None] = {n: v for n, v in agreed.items() if n[:1] != _NOTE}
+    if sides.row is not None:
+        crm.update(sides.row.fields)
     by_field: dict[str, list[Change]] = {}
-    for change in changes:
+    for change in sides.changes:
         by_field.setdefault(change.field, []).append(change)
-    key, found = _key(books, first), []
+    contested = {each.field: each.id for each in sides.contested}
+    moves = _moves(sides.changes)
+    key, found = _key(books, sides.first), []
     for name in sorted({*till, *crm, *by_field}):
         own, other, moved = till.get(name), crm.get(name), by_field.get(name, [])
         if (own is None and other is None and not moved) or own == key:
             continue  # Our own key is no value of theirs.
-        source, how, at, run = _origin(verdicts.get(first or ""), own, other, moved)
+        source, how, at, run = _origin(sides.verdict, own, other, moved)
         found.append(
             FieldOf(
                 field=name,
                 till=own,
                 crm=other,
-                # Each side may spell the same value its own way: what both had agreed on still counts.
-                agrees=own == other or (own is not None and other is not None and agreed.get(name) == other),
+                agrees=_agree(own, other, agreed.get(name)),
                 source=source,
                 how=how,
                 at=at,
                 run=run,
                 conflict=contested.get(name),
+                authority=books.config.customers.authority.get(name, books.config.customers.other_authority),
+                moved_from=next((a for a, b in moves if b == name and a != name), None),
+                moved_to=next((b for a, b in moves if a == name and b != name), None),
                 earlier=[_earlier(each) for each in reversed(moved)],
             )
         )
+    return found
+
+
+def _agree(till: str | None, crm: str | None, agreed: str | None) -> bool:
+    """Say whether both show one value, each in its own spelling; moments have many."""
+    if till == crm or (till is not None and crm is not None and agreed == crm):
+        return True
+    if till is None or crm is None:
+        return False
+    with suppress(ValueError):
+        return datetime.fromisoformat(till) == datetime.fromisoformat(crm)
+    return False
+
+
+def _moves(changes: Sequence[Change]) -> list[tuple[str, str]]:
+    """Return which values went from one field to another, as (from, to): an e-mail from its second slot.
+
+    One run wrote both fields, and what it took out of the one is what it put into the other. Only
+    the last change of each field counts: what came after it is another story.
+    """
+    last = {(each.side, each.field): each for each in changes if each.undone_by is None}
+    taken = {
+        (each.side, each.run, (each.before or "").casefold()): each.field
+        for each in last.values()
+        if each.before
+    }
+    found = []
+    for (side, field), each in last.items():
+        source = taken.get((side, each.run, each.after.casefold())) if each.after else None
+        if source is not None and source != field:
+            found.append((source, field))
     return found
 
 

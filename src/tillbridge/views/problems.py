@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Literal
@@ -14,13 +15,13 @@ from tillbridge.store import schema
 from tillbridge.store.journal import GAVE_UP, IGNORED, OPEN, RESOLVED, RETRYING, Cause, Problem
 from tillbridge.store.lists import among
 from tillbridge.sync.problems import advice_for
-from tillbridge.views.books import Books
+from tillbridge.views.books import Memory
 from tillbridge.views.figures import PAGE, PAGE_MAX, Slice, Stores, moment, moment_of
 
 _problem, _receipt, _bought = schema.problem, schema.receipt, schema.bought
 
 ProblemState = Literal["open", "retrying", "gave_up", "ignored", "resolved"]
-_STATES: dict[ProblemState, tuple[str, ...]] = {
+STATES_OF: dict[ProblemState, tuple[str, ...]] = {
     "open": OPEN,
     "retrying": (RETRYING,),
     "gave_up": (GAVE_UP,),
@@ -28,6 +29,11 @@ _STATES: dict[ProblemState, tuple[str, ...]] = {
     "resolved": (RESOLVED,),
 }
 _EXAMPLES = 5
+
+
+def named_state(word: str | None) -> ProblemState:
+    """Return the state that a word names; none: what is open."""
+    return next((each for each in STATES_OF if each == word), "open")
 
 
 class ProblemLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +54,17 @@ class ProblemLine(msgspec.Struct, frozen=True, kw_only=True):
     last_at: datetime
     next_at: datetime | None
     note: str | None
+    assignee: str | None
     advice: str
+
+
+class RemarkLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody has said of a problem, or done about it."""
+
+    by: str
+    what: str
+    text: str | None
+    at: datetime
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +93,24 @@ class CauseCard(msgspec.Struct, frozen=True, kw_only=True):
     next_at: datetime | None
     examples: list[ProblemLine]
     decided: list[Decision]
+    assignees: list[str]
+
+
+class SeenValue(msgspec.Struct, frozen=True, kw_only=True):
+    """A value that was sent in a refused field, and in how many records."""
+
+    value: str
+    count: int
+
+
+class CausePage(msgspec.Struct, frozen=True, kw_only=True):
+    """One cause: its card, the values behind it, and its records one by one."""
+
+    card: CauseCard | None
+    counts: dict[str, int]
+    field: str | None
+    values: list[SeenValue]
+    list: ProblemList
 
 
 class Problems(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,14 +131,15 @@ class ProblemPage(msgspec.Struct, frozen=True, kw_only=True):
     """One problem in full."""
 
     problem: ProblemLine
-    sent: dict[str, Any]
+    sent: dict[str, Any] | None
     edit: dict[str, str | None]
     link: str | None
+    remarks: list[RemarkLine]
 
 
-def problems(books: Books, state: ProblemState = "open", *, stores: Stores = None) -> Problems:
+def problems(books: Memory, state: ProblemState = "open", *, stores: Stores = None) -> Problems:
     """Return the problems by cause, the commonest first."""
-    states = _STATES[state]
+    states = STATES_OF[state]
     if stores is not None:
         return _limited(books, states, stores)
     causes = books.journal.causes(states=states)
@@ -116,7 +151,7 @@ def problems(books: Books, state: ProblemState = "open", *, stores: Stores = Non
     return Problems(causes=[_card(books, each, examples) for each in causes], counts=counts)
 
 
-def _limited(books: Books, states: Collection[str], stores: Stores) -> Problems:
+def _limited(books: Memory, states: Collection[str], stores: Stores) -> Problems:
     """Return the causes as they look to somebody who sees some stores only."""
     seen = _seen(books, books.journal.problems(states=tuple(states), limit=20_000), stores)
     groups: dict[str, list[Problem]] = {}
@@ -140,7 +175,7 @@ def _limited(books: Books, states: Collection[str], stores: Stores) -> Problems:
     return Problems(causes=sorted(cards, key=lambda card: -card.count), counts=counts)
 
 
-def _seen(books: Books, found: Sequence[Problem], stores: Stores) -> list[Problem]:
+def _seen(books: Memory, found: Sequence[Problem], stores: Stores) -> list[Problem]:
     if stores is None:
         return list(found)
     sales = {p.sale or p.till_id for p in found if p.kind in _OF_SALES}
@@ -168,7 +203,7 @@ _OF_SALES = frozenset({"sale", "line", "payment"})
 _OF_PEOPLE = frozenset({"customer", "account", "identity"})
 
 
-def _examples(books: Books, causes: Collection[str], states: Collection[str]) -> dict[str, list[Problem]]:
+def _examples(books: Memory, causes: Collection[str], states: Collection[str]) -> dict[str, list[Problem]]:
     """Return the newest few problems of each cause."""
     found: dict[str, list[Problem]] = {}
     for cause in causes:
@@ -176,14 +211,14 @@ def _examples(books: Books, causes: Collection[str], states: Collection[str]) ->
     return found
 
 
-def _select(books: Books, where: Sequence[sa.ColumnElement[bool]], offset: int, limit: int) -> list[Problem]:
+def _select(books: Memory, where: Sequence[sa.ColumnElement[bool]], offset: int, limit: int) -> list[Problem]:
     columns = [_problem.c[name] for name in Problem.__struct_fields__]
     statement = sa.select(*columns).where(*where).order_by(_problem.c.id.desc()).offset(offset).limit(limit)
     with books.look() as c:
         return [Problem(*row) for row in c.execute(statement)]
 
 
-def _card(books: Books, cause: Cause, examples: dict[str, list[Problem]]) -> CauseCard:
+def _card(books: Memory, cause: Cause, examples: dict[str, list[Problem]]) -> CauseCard:
     example = cause.example
     fields = _fields(example)
     return CauseCard(
@@ -204,6 +239,7 @@ def _card(books: Books, cause: Cause, examples: dict[str, list[Problem]]) -> Cau
             Decision(field=r.field, action=r.action, seen=r.seen, given=r.given)
             for r in books.journal.remedies_of(example.cause)
         ],
+        assignees=sorted({each.assignee for each in examples.get(example.cause, []) if each.assignee}),
     )
 
 
@@ -221,7 +257,7 @@ def _fix(
 
 
 def problem_list(
-    books: Books,
+    books: Memory,
     cause: str | None = None,
     state: ProblemState = "open",
     *,
@@ -231,7 +267,7 @@ def problem_list(
 ) -> ProblemList:
     """Return problems one by one, the newest first."""
     limit = min(limit, PAGE_MAX)
-    where: list[sa.ColumnElement[bool]] = [_problem.c.state.in_(_STATES[state])]
+    where: list[sa.ColumnElement[bool]] = [_problem.c.state.in_(STATES_OF[state])]
     where += [] if cause is None else [_problem.c.cause == cause]
     if stores is None:
         found = _select(books, where, offset, limit + 1)
@@ -243,7 +279,53 @@ def problem_list(
     return ProblemList(rows=rows, slice=Slice(offset=offset, limit=limit, total=total, more=more))
 
 
-def problem(books: Books, number: int, *, stores: Stores = None) -> ProblemPage | None:
+def cause_page(
+    books: Memory,
+    cause: str,
+    state: ProblemState = "open",
+    *,
+    stores: Stores = None,
+    offset: int = 0,
+    limit: int = PAGE,
+) -> CausePage:
+    """Return one cause with what could be decided about it, and its records in this state."""
+    listed = problem_list(books, cause, state, stores=stores, offset=offset, limit=limit)
+    shown = next((each for each in problems(books, state, stores=stores).causes if each.cause == cause), None)
+    fields = shown.fields if shown else []
+    field = fields[0] if len(fields) == 1 else None
+    return CausePage(
+        card=shown,
+        counts=counts_of(books, cause) if stores is None else {},
+        field=field,
+        values=_values(books, cause, field) if field and stores is None else [],
+        list=listed,
+    )
+
+
+def counts_of(books: Memory, cause: str) -> dict[str, int]:
+    """Count the records of a cause by state: what drains while somebody looks on."""
+    counted = sa.select(_problem.c.state, sa.func.count()).where(_problem.c.cause == cause)
+    with books.look() as c:
+        return {row[0]: row[1] for row in c.execute(counted.group_by(_problem.c.state))}
+
+
+# So many records are opened to see which values stand behind a cause, and so many values are shown.
+_OPENED_MAX = 500
+_VALUES_MAX = 20
+
+
+def _values(books: Memory, cause: str, field: str) -> list[SeenValue]:
+    """Return which values the refused records of a cause carry, the commonest first."""
+    counts: Counter[str] = Counter()
+    where = [_problem.c.cause == cause, _problem.c.state.in_((*OPEN, IGNORED))]
+    for each in _select(books, where, 0, _OPENED_MAX):
+        value = (books.journal.payload_of(each) or {}).get(field)
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            counts[str(value)] += 1
+    return [SeenValue(value=value, count=count) for value, count in counts.most_common(_VALUES_MAX)]
+
+
+def problem(books: Memory, number: int, *, stores: Stores = None) -> ProblemPage | None:
     """Return one problem with what was sent; None when there is none of that number to be seen."""
     found = books.journal.problems_by_id([number]).get(number)
     if found is None or not _seen(books, [found], stores):
@@ -251,9 +333,13 @@ def problem(books: Books, number: int, *, stores: Stores = None) -> ProblemPage 
     page = {"customer": "customers", "sale": "sales", "line": "sales", "payment": "sales"}.get(found.kind)
     return ProblemPage(
         problem=problem_line(found),
-        sent=books.journal.payload_of(found) or {},
+        sent=books.journal.payload_of(found),
         edit=dict(books.journal.edit_of(found).fields),
         link=f"{page}/{found.sale or found.till_id}" if page else None,
+        remarks=[
+            RemarkLine(by=each.by, what=each.what, text=each.text, at=moment_of(each.made_at))
+            for each in books.journal.remarks_of([number])
+        ],
     )
 
 
@@ -275,6 +361,7 @@ def problem_line(each: Problem) -> ProblemLine:
         last_at=moment_of(each.last_at),
         next_at=moment(each.next_at),
         note=each.note,
+        assignee=each.assignee,
         advice=advice(each),
     )
 

@@ -19,6 +19,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator
 from heapq import nlargest
+from itertools import islice
 from typing import Any, Literal
 
 import msgspec
@@ -44,6 +45,12 @@ _RANKED = 1_000
 
 # Fewer rows than these are looked at one by one rather than looked for in everybody.
 _FEW = 20_000
+
+# Who moved last is found among so many who did; else everybody is looked at.
+_LOOKED_BACK = 5_000
+
+# Of somebody's stores people are counted so often at most.
+_COUNTED_SECONDS = 10.0
 
 # A stamp is set before its transaction ends: so much of the past is looked at once more.
 _OVERLAP_SECONDS = 30.0
@@ -135,6 +142,7 @@ class Roll:
         self._by_crm: dict[str, list[Row]] = {}
         self._under: dict[Filter, set[Row]] = {name: set() for name in FILTERS}
         self._bits: dict[str, int] = {}
+        self._counts: dict[int, tuple[float, dict[Filter, int]]] = {}
         self._lock = threading.Lock()
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
@@ -200,12 +208,14 @@ class Roll:
             return Found(rows=[], total=0, complete=complete)
         if not needles:
             return self._newest(wanted, mask, offset, limit)
+        most = max(_RANKED, offset + limit + 1)
         few = self._under[wanted] if wanted else None
         if few is not None and len(few) < _FEW:
-            hits = [(row, line) for row, line in self._one_by_one(few, needles) if _may(row, mask)]
-            is_all = True
+            found = (hit for hit in self._one_by_one(few, needles) if _may(hit[0], mask))
+            hits = list(islice(found, most))
+            is_all = len(hits) < most
         else:
-            hits, is_all = self._all_over(needles, wanted, mask, max(_RANKED, offset + limit + 1))
+            hits, is_all = self._all_over(needles, wanted, mask, most)
         hits.sort(key=lambda hit: (_rank(hit[1], needles), hit[1]))
         shown = [(row.till_id, row.crm_id) for row, _ in hits[offset : offset + limit]]
         return Found(rows=shown, total=len(hits) if is_all else None, complete=complete)
@@ -213,20 +223,46 @@ class Roll:
     def counts(self, stores: Collection[str] | None = None) -> dict[Filter, int]:
         """Count who stands under each filter."""
         self.refresh()
-        mask = self._mask(stores)
+        return self._counted(self._mask(stores))
+
+    def _counted(self, mask: int | None) -> dict[Filter, int]:
         if mask is None:
             return {name: len(rows) for name, rows in self._under.items()}
-        return {name: sum(1 for row in list(rows) if row.shops & mask) for name, rows in self._under.items()}
+        now = self._clock.monotonic()
+        kept = self._counts.get(mask)
+        if kept is None or not 0 <= now - kept[0] < _COUNTED_SECONDS:
+            counts = {n: sum(1 for row in list(rows) if row.shops & mask) for n, rows in self._under.items()}
+            self._counts = {m: each for m, each in self._counts.items() if now - each[0] < _COUNTED_SECONDS}
+            kept = self._counts[mask] = (now, counts)
+        return kept[1]
 
     def _newest(self, wanted: Filter | None, mask: int | None, offset: int, limit: int) -> Found:
-        rows: Iterable[Row] = (
-            list(self._under[wanted]) if wanted else (row for text in list(self._texts) for row in text.rows)
-        )
-        seen = [row for row in rows if not row.gone and _may(row, mask)]
-        newest = nlargest(offset + limit, seen, key=lambda row: row.moved_at)[offset:]
+        counted = self._counted(mask)
+        total = counted[wanted] if wanted else sum(counted.values())
+        few = wanted is not None and len(self._under[wanted]) < _FEW
+        newest = None if few else self._moved_last(wanted, mask, offset + limit)
+        if newest is None:
+            rows = self._under[wanted] if wanted else (row for text in list(self._texts) for row in text.rows)
+            seen = (row for row in list(rows) if not row.gone and _may(row, mask))
+            newest = nlargest(offset + limit, seen, key=lambda row: row.moved_at)
         return Found(
-            rows=[(row.till_id, row.crm_id) for row in newest], total=len(seen), complete=self.complete
+            rows=[(row.till_id, row.crm_id) for row in newest[offset:]], total=total, complete=self.complete
         )
+
+    def _moved_last(self, wanted: Filter | None, mask: int | None, count: int) -> list[Row] | None:
+        """Return who moved last, by the table's own order; None where they are too far back in it."""
+        found: list[Row] = []
+        statement = sa.select(_record.c.till_id).where(_IS_CUSTOMER).order_by(_record.c.moved_at.desc())
+        with self._state.begin() as c:
+            for till_id in c.execute(statement.limit(_LOOKED_BACK)).scalars():
+                row = self._by_till.get(till_id)
+                if row is None or row.gone or row.text is None or not _may(row, mask):
+                    continue
+                if wanted is None or row.filter == wanted:
+                    found.append(row)
+                    if len(found) == count:
+                        return found
+        return None
 
     def _one_by_one(self, rows: Iterable[Row], needles: list[str]) -> Iterator[tuple[Row, str]]:
         for row in list(rows):

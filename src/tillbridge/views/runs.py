@@ -11,6 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from tillbridge.alerts import why_stopped
+from tillbridge.engine.underway import Step, told
 from tillbridge.store import schema
 from tillbridge.store.lists import among
 from tillbridge.store.plans import Plan
@@ -19,7 +20,7 @@ from tillbridge.sync.safety import Entry
 from tillbridge.views.books import Books
 from tillbridge.views.figures import PAGE, PAGE_MAX, Slice, Stores, moment, moment_of
 
-_run, _change, _bought = schema.run, schema.change, schema.bought
+_run, _bought = schema.run, schema.bought
 _ENTRIES = 500
 
 
@@ -96,9 +97,11 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
-    """What runs now and what comes next."""
+    """What runs now and how far it is, and what comes next."""
 
     streams: list[StreamLine]
+    steps: list[Step]
+    said: list[str]
     lanes: list[Lane]
     paused: str | None
     paused_since: datetime | None
@@ -178,11 +181,12 @@ def run(books: Books, number: int, *, stores: Stores = None) -> RunPage | None:
         row = c.execute(sa.select(_run).where(_run.c.id == number)).first()
         if row is None:
             return None
-        asked = sa.select(_change.c.id).where(_change.c.run == number).order_by(_change.c.id).limit(_ENTRIES)
-        ids = list(c.execute(asked).scalars())
-    found = [each for i in ids if (each := books.changes.get(i)) is not None]
-    found = [each for each in found if each.till_id in _seen(books, {e.till_id for e in found}, stores)]
-    in_crm = sorted(_seen(books, books.people.created_in(number), stores))
+    changes = books.changes.of_run(number, _ENTRIES)
+    theirs = _seen(books, {each.till_id for each in changes}, stores)
+    found = [each for each in changes if each.till_id in theirs]
+    # A first load creates everybody; whoever sees some stores only is shown theirs among all of them.
+    some = _ENTRIES if stores is None else None
+    in_crm = sorted(_seen(books, books.people.created_in(number, some), stores))
     in_till = sorted(_seen(books, books.arrivals.created_in(number), stores))
     return RunPage(
         run=run_line(row),
@@ -227,10 +231,13 @@ def work(books: Books, dead_after_seconds: float = 30.0) -> Work:
     streams = service.streams(books.name)
     why, since = stopped.get(books.name, (None, None))
     order = {"at work": 0, "queued": 1}
+    far = told(service, books.name, now)
     lines = [_stream_line(each, now, paused=why is not None) for each in streams]
     lines.sort(key=lambda line: (order.get(line.state, 2), line.due_at is None, line.due_at, line.title))
     return Work(
         streams=lines,
+        steps=far.steps if far else [],
+        said=far.said if far else [],
         lanes=_lanes(books, streams),
         paused=why,
         paused_since=moment(since),

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from tillbridge.store import schema
 from tillbridge.store.lists import among
-from tillbridge.views.books import Books
+from tillbridge.views.books import Books, Memory
 from tillbridge.views.customers import name_of
 from tillbridge.views.figures import PAGE, PAGE_MAX, Slice, Stores, moment_of, money, within
 
@@ -92,7 +92,7 @@ def sales(
     )
 
 
-def lines_of(books: Books, rows: Sequence[sa.Row[Any]]) -> list[SaleLine]:
+def lines_of(books: Memory, rows: Sequence[sa.Row[Any]]) -> list[SaleLine]:
     """Bring rows of receipts into lines: with names, and with where each record stands."""
     names = books.names()
     ids = [row.till_id for row in rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,12 +13,15 @@ import sqlalchemy as sa
 from tillbridge.store import schema
 from tillbridge.store.lists import among
 from tillbridge.views.books import Books, Names
-from tillbridge.views.figures import Stores, money, quantity, share, within
+from tillbridge.views.figures import Stores, money, quantity, share
 
-_tally, _article, _receipt, _line = schema.tally, schema.article, schema.receipt, schema.receipt_line
+_tally, _article = schema.tally, schema.article
 _SUMS = ("receipts", "refunds", "units", "total", "net", "refunded")
 _TOP = 20
 _DAYS_MAX = 1_100
+
+Sums = tuple[int, ...]
+Where = list[sa.ColumnElement[bool]]
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,13 +78,12 @@ def stores_page(
     seen = _seen(store, stores)
     span = (last - first).days + 1
     with books.look() as c:
-        days = _by(c, "store", first, last, seen, _tally.c.period)
-        before = _by(
-            c, "store", first - timedelta(days=span), first - timedelta(days=1), seen, _tally.c.store
-        )
-        shops = _by(c, "store", first, last, seen, _tally.c.store)
-        sellers = _by(c, "seller", first, last, seen, _tally.c.name)
-        products = _top_products(c, first, last, seen)
+        places = _places(c, seen)
+        days = _by(c, first, last, places, _tally.c.period)
+        before = _by(c, first - timedelta(days=span), first - timedelta(days=1), places, _tally.c.store)
+        shops = _by(c, first, last, places, _tally.c.store)
+        sellers = _sellers_of(c, first, last, places)
+        products = _top_products(c, first, last, places, everywhere=seen is None)
         called = _called(c, [i for i, _ in products])
     by_day = dict(days)
     zero = (0,) * len(_SUMS)
@@ -115,37 +117,75 @@ def _seen(store: str | None, stores: Stores) -> Stores:
     return [store] if stores is None or store in stores else []
 
 
+def _places(c: sa.Connection, seen: Stores) -> Collection[str]:
+    """Return the stores to add up, by name also where all are meant: so SQLite finds their days at once."""
+    if seen is not None:
+        return sorted(seen)
+    return c.execute(sa.select(_tally.c.store).where(_tally.c.scope == "store").distinct()).scalars().all()
+
+
 def _by(
-    c: sa.Connection, scope: str, first: date, last: date, stores: Stores, column: sa.ColumnElement[str]
-) -> list[tuple[str, tuple[int, ...]]]:
-    """Add tallies of a scope up by a column."""
+    c: sa.Connection, first: date, last: date, places: Collection[str], column: sa.ColumnElement[str]
+) -> list[tuple[str, Sums]]:
+    """Add days of stores up by a column."""
     sums = [sa.func.sum(_tally.c[name]) for name in _SUMS]
-    where = [
-        _tally.c.scope == scope,
-        _tally.c.period >= first.isoformat(),
-        _tally.c.period <= last.isoformat(),
-        *within(_tally.c.store, stores),
-    ]
-    statement = sa.select(column, *sums).where(*where).group_by(column)
-    return [(row[0], tuple(int(n or 0) for n in row[1:])) for row in c.execute(statement)]
+    where = _days_of("store", (first, last), places)
+    return [_row(row) for row in c.execute(sa.select(column, *sums).where(*where).group_by(column))]
 
 
-# --- products --------------------------------------------------------------------------------------
+def _row(row: Sequence[Any]) -> tuple[str, Sums]:
+    return row[0], tuple(int(n or 0) for n in row[1:])
+
+
+# --- sellers and products --------------------------------------------------------------------------
+
+
+def _sellers_of(c: sa.Connection, first: date, last: date, places: Collection[str]) -> list[tuple[str, Sums]]:
+    return _added_up(c, _cut("seller", "seller month", first, last, places, places))
 
 
 def _top_products(
-    c: sa.Connection, first: date, last: date, stores: Stores
-) -> list[tuple[str, tuple[int, ...]]]:
-    """Return what brought most: whole months from their tallies, what is left of others from its lines."""
-    months, spans = parts_of(first, last)
-    parts = [_of_days(span, stores) for span in spans]
-    if months:
-        parts.append(_of_months(months, stores))
-    found = sa.union_all(*parts).subquery() if len(parts) > 1 else parts[0].subquery()
-    sums = [sa.func.sum(found.c[name]).label(name) for name in _SUMS]
+    c: sa.Connection, first: date, last: date, places: Collection[str], *, everywhere: bool
+) -> list[tuple[str, Sums]]:
+    """Return what brought most."""
+    months_in = [""] if everywhere else places
+    parts = _cut("product day", "product", first, last, places, months_in)
+    # First by one figure, then the others of the best alone: there are thousands of products.
+    found = sa.union_all(
+        *(sa.select(_tally.c.name, _tally.c.net).where(*where) for where in parts)
+    ).subquery()
     net = sa.func.sum(found.c.net)
-    best = sa.select(found.c.name, *sums).group_by(found.c.name).order_by(net.desc(), found.c.name)
-    return [(row[0], tuple(int(n or 0) for n in row[1:])) for row in c.execute(best.limit(_TOP))]
+    best = sa.select(found.c.name).group_by(found.c.name).order_by(net.desc(), found.c.name).limit(_TOP)
+    order = {name: at for at, name in enumerate(c.execute(best).scalars())}
+    sums = _added_up(c, [[*where, among(_tally.c.name, order.keys())] for where in parts])
+    return sorted((each for each in sums if any(each[1])), key=lambda each: order[each[0]])
+
+
+def _cut(
+    day: str, month: str, first: date, last: date, places: Collection[str], months_in: Collection[str]
+) -> list[Where]:
+    """Return of which tallies a period is made up: of whole months, and of the days of what is left."""
+    months, spans = parts_of(first, last)
+    parts = [_days_of(day, span, places) for span in spans]
+    if months:
+        parts.append([_tally.c.scope == month, _tally.c.store.in_(months_in), _tally.c.period.in_(months)])
+    return parts
+
+
+def _days_of(scope: str, span: tuple[date, date], places: Collection[str]) -> Where:
+    return [
+        _tally.c.scope == scope,
+        _tally.c.store.in_(places),
+        _tally.c.period >= span[0].isoformat(),
+        _tally.c.period <= span[1].isoformat(),
+    ]
+
+
+def _added_up(c: sa.Connection, parts: Sequence[Where]) -> list[tuple[str, Sums]]:
+    columns = [_tally.c.name, *(_tally.c[name] for name in _SUMS)]
+    found = sa.union_all(*(sa.select(*columns).where(*where) for where in parts)).subquery()
+    sums = [sa.func.sum(found.c[name]) for name in _SUMS]
+    return [_row(row) for row in c.execute(sa.select(found.c.name, *sums).group_by(found.c.name))]
 
 
 def parts_of(first: date, last: date) -> tuple[list[str], list[tuple[date, date]]]:
@@ -164,35 +204,6 @@ def parts_of(first: date, last: date) -> tuple[list[str], list[tuple[date, date]
     return months, spans
 
 
-def _of_months(months: Sequence[str], stores: Stores) -> sa.Select[Any]:
-    place = [_tally.c.store == ""] if stores is None else within(_tally.c.store, stores)
-    where = [_tally.c.scope == "product", *place, _tally.c.period.in_(months)]
-    return sa.select(_tally.c.name, *(_tally.c[name] for name in _SUMS)).where(*where)
-
-
-def _of_days(span: tuple[date, date], stores: Stores) -> sa.Select[Any]:
-    back = sa.case((sa.and_(_line.c.units < 0, _line.c.total < 0), -_line.c.total), else_=0)
-    refund = sa.case((_receipt.c.type == "Refund", 1), else_=0)
-    columns = {
-        "receipts": sa.literal(1),
-        "refunds": refund,
-        "units": _line.c.units,
-        "total": _line.c.total,
-        "net": _line.c.net,
-        "refunded": back,
-    }
-    where = [
-        _receipt.c.day >= span[0].isoformat(),
-        _receipt.c.day <= span[1].isoformat(),
-        _receipt.c.status == "completed",
-        _line.c.product.isnot(None),
-        *within(_receipt.c.store, stores),
-    ]
-    joined = _receipt.join(_line, _line.c.sale == _receipt.c.till_id)
-    named = [columns[name].label(name) for name in _SUMS]
-    return sa.select(_line.c.product.label("name"), *named).select_from(joined).where(*where)
-
-
 def _called(c: sa.Connection, products: Sequence[str]) -> Mapping[str, Any]:
     asked = sa.select(_article.c.till_id, _article.c.sku, _article.c.title)
     return {row.till_id: row for row in c.execute(asked.where(among(_article.c.till_id, products)))}
@@ -201,17 +212,17 @@ def _called(c: sa.Connection, products: Sequence[str]) -> Mapping[str, Any]:
 # --- figures ---------------------------------------------------------------------------------------
 
 
-def _sellers(names: Names, rows: Sequence[tuple[str, tuple[int, ...]]]) -> dict[str, str]:
+def _sellers(names: Names, rows: Sequence[tuple[str, Sums]]) -> dict[str, str]:
     return {i: names.employee(i) or i for i, _ in rows}
 
 
-def _ranked(rows: Sequence[tuple[str, tuple[int, ...]]], called: Mapping[str, str]) -> list[Ranked]:
+def _ranked(rows: Sequence[tuple[str, Sums]], called: Mapping[str, str]) -> list[Ranked]:
     net = _SUMS.index("net")
     best = sorted((row for row in rows if any(row[1])), key=lambda row: (-row[1][net], row[0]))
     return [Ranked(id=i, name=called[i], figures=_figures(sums)) for i, sums in best]
 
 
-def _sum(rows: Any) -> tuple[int, ...]:
+def _sum(rows: Any) -> Sums:
     totals = [0] * len(_SUMS)
     for sums in rows:
         for at, figure in enumerate(sums):

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tillbridge.cli.root import HomeOption, JsonOption, alerts, at_home, matches, problems
+from tillbridge.cli.root import HomeOption, JsonOption, YesOption, alerts, at_home, matches, problems
 
 ProblemIds = Annotated[list[int], typer.Argument(metavar="ID...", help="Numbers of problems.")]
 LaterOption = Annotated[bool, typer.Option("--later", help="Leave the sending to the next run.")]
@@ -90,6 +90,40 @@ def problems_ignore(
 
     desk, found = at_home(context, home, as_json=as_json)
     raise typer.Exit(run_ignore(desk, found, ids, note=note, as_json=as_json))
+
+
+@problems.command("note", short_help="Write a note on problems.")
+def problems_note(
+    context: typer.Context,
+    ids: ProblemIds,
+    text: Annotated[str, typer.Option("--text", metavar="TEXT", help="What is to be said.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a note on problems, with who wrote it and when; the console shows it too."""
+    from tillbridge.cli.problems import run_note
+
+    if not text.strip():
+        raise typer.BadParameter("--text takes a few words.")
+    desk, found = at_home(context, home, as_json=as_json)
+    raise typer.Exit(run_note(desk, found, ids, text=text.strip(), as_json=as_json))
+
+
+@problems.command("assign", short_help="Let somebody see to problems.")
+def problems_assign(
+    context: typer.Context,
+    ids: ProblemIds,
+    user: Annotated[
+        str | None, typer.Option("--to", metavar="NAME", help="A user of the console; default: nobody.")
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a user of the console see to problems, or nobody in particular."""
+    from tillbridge.cli.problems import run_assign
+
+    desk, found = at_home(context, home, as_json=as_json)
+    raise typer.Exit(run_assign(desk, found, ids, user=user, as_json=as_json))
 
 
 @problems.command("edit", short_help="Set fields of one record by hand, and send it.")
@@ -209,6 +243,29 @@ def matches_choose(
 
 
 _CRM_ID_LETTERS = 18
+
+
+@matches.command("unlink", short_help="Take a customer and a person apart who were linked by mistake.")
+def matches_unlink(
+    context: typer.Context,
+    customer: Annotated[str, typer.Argument(metavar="CUSTOMER", help="The till's number of a customer.")],
+    home: HomeOption = None,
+    is_sure: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a customer of the till and a person of Salesforce apart who were linked by mistake.
+
+    Our key leaves the person, the customer's receipts are sent again with nobody on them, and the customer
+    stands in review: no rule decides about them, until `matches choose` says who they are.
+    """
+    from tillbridge.cli.matches import unlink
+
+    if not customer.isdecimal():
+        raise typer.BadParameter(f"CUSTOMER is Lightspeed's own number, not {customer}.")
+    if as_json and not is_sure:
+        raise typer.BadParameter("--json cannot ask back: add --yes.")
+    desk, found = at_home(context, home, as_json=as_json)
+    raise typer.Exit(unlink(desk, found, customer, is_sure=is_sure, as_json=as_json))
 
 
 @matches.command("what-if", short_help="Try other match rules; change nothing.")

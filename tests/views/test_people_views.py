@@ -1,0 +1,112 @@
+"""What the views tell of people and problems beyond the ordinary: moved values, doubles, causes, remarks."""
+
+import pytest
+
+from tillbridge.engine.parting import part
+from tillbridge.views.customers import customers
+from tillbridge.views.decisions import reviews
+from tillbridge.views.duplicates import duplicates
+from tillbridge.views.person import person
+from tillbridge.views.problems import cause_page, problem, problems
+
+SECOND = "Lightspeed_Secondary_Email__c"
+
+
+@pytest.fixture(scope="module")
+def people(opened):
+    """Eva's mail moves from the second slot to the first; Hanna is in the CRM twice; a family is refused."""
+    world = opened()
+    world.eva_till = str(world.customer("Eva", "Berg", email="old@berg.example"))
+    mails = [("old@berg.example", "Primary"), ("new@berg.example", "Secondary")]
+    mail = [{"address": address, "useType": use} for address, use in mails]
+    world.floor.edit("Customer", int(world.eva_till), {"Contact": {"Emails": {"ContactEmail": mail}}})
+    world.hanna, world.other = (world.person("Hanna", "Holm", email="hanna@holm.example") for _ in range(2))
+    world.refuse("Account", "LastName", "Novák", "no such family")
+    world.refused = [
+        str(world.customer(name, "Novák", email=f"{name}@n.example")) for name in ("Dora", "Dirk")
+    ]
+    world.pim = world.person("Pim", "Vos", email="pim@vos.example", mobile="06 1234 5678")
+    world.pia = str(world.customer("Pia", "Bos", email="pim@vos.example", mobile="+31612345678"))
+    world.backfill()
+    world.pass_time(minutes=20)
+    world.sync()
+    world.pass_time(minutes=20)
+    world.sync()
+    world.eva = world.known("customer", world.eva_till).crm_id
+    world.edit_in_crm(world.eva, PersonEmail="new@berg.example", **{SECOND: None})
+    world.sync()
+    world.books = opened.look_into(world)
+    return world
+
+
+def test_a_value_that_moved_between_fields_says_from_where_and_whereto(people):
+    fields = {each.field: each for each in person(people.books, people.eva_till).fields}
+
+    assert ("new@berg.example", "new@berg.example") == (fields["PersonEmail"].till, fields["PersonEmail"].crm)
+    assert (SECOND, None) == (fields["PersonEmail"].moved_from, fields["PersonEmail"].moved_to)
+    assert "PersonEmail" == fields[SECOND].moved_to
+    assert "crm" == fields["PersonEmail"].source
+
+
+def test_a_field_says_whose_value_counts(people):
+    authorities = {each.authority for each in person(people.books, people.eva_till).fields}
+
+    assert {"newest"} == authorities
+
+
+def test_somebody_who_is_there_twice_is_shown_with_what_to_do(people):
+    (twin,) = person(people.books, people.hanna).twins
+
+    assert ("crm", people.other, ["the e-mail"]) == (twin.system, twin.side.id, twin.shares)
+    assert twin.todo.startswith(f"In Salesforce: merge this Account into {people.hanna}")
+    assert [] == person(people.books, people.eva_till).twins
+
+
+def test_whoever_the_crm_alone_knows_can_be_sent_to_the_till(people):
+    rows = {row.id: row.entry for row in customers(people.books).rows}
+
+    assert (True, None) == (rows[people.hanna].possible, rows[people.eva_till])
+
+
+def test_a_candidate_says_in_what_both_agree(people):
+    (review,) = [each for each in reviews(people.books).rows if each.id == people.pia]
+    (pim,) = review.candidates
+
+    assert (people.pim, ["emails", "phones"], ["name"]) == (pim.id, pim.same, pim.differs)
+
+
+def test_a_cause_tells_which_values_stand_behind_it(people):
+    (card,) = problems(people.books).causes
+    page = cause_page(people.books, card.cause)
+
+    assert ("LastName", [("Novák", 2)]) == (page.field, [(v.value, v.count) for v in page.values])
+    assert (sorted(people.refused), 2) == (sorted(each.till_id for each in page.list.rows), card.count)
+    assert {"retrying": 2} == page.counts
+
+
+def test_nobody_was_looked_for_yet_so_no_cluster_is_shown(people):
+    assert ([], {}) == (duplicates(people.books).rows, duplicates(people.books).counts)
+
+
+def test_a_remark_is_sealed_and_told_with_who_wrote_it(people):
+    with people.opened() as parts:
+        number = parts.journal.open_problems()[0].id
+        with parts.state.begin() as c:
+            parts.journal.remark(c, [number], "Kim", "note", "Dora's own spelling")
+            parts.journal.assign(c, [number], "Kim")
+    told = problem(people.books, number)
+
+    assert ("Kim", [("Kim", "note", "Dora's own spelling")]) == (
+        told.problem.assignee,
+        [(each.by, each.what, each.text) for each in told.remarks],
+    )
+    assert b"own spelling" not in (people.home / "tillbridge.sqlite").read_bytes()
+
+
+def test_whoever_was_taken_apart_may_be_chosen_again(people):
+    with people.connected() as connection:
+        part(connection, people.eva_till, "Kim")
+    (review,) = [each for each in reviews(people.books).rows if each.id == people.eva_till]
+
+    assert people.eva in [each.id for each in review.candidates]
+    assert "Kim took this customer apart" in review.reason
