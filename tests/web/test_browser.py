@@ -9,27 +9,6 @@ from web_served import CHROMIUM, HOSTILE, Served, violations
 
 PASSWORD = "quiet lamp over rivers"
 DESKTOP, PHONE = {"width": 1440, "height": 1000}, {"width": 390, "height": 844}
-PAGES = (
-    "/c/default",
-    "/c/default/customers",
-    "/c/default/customers?show=review",
-    "/c/default/customers/{person}",
-    "/c/default/sales",
-    "/c/default/sales/{sale}",
-    "/c/default/problems",
-    "/c/default/reviews",
-    "/c/default/conflicts",
-    "/c/default/runs",
-    "/c/default/products",
-    "/c/default/stores",
-    "/c/default/budget",
-    "/c/default/certificates",
-    "/account",
-    "/settings/people",
-    "/settings/tokens",
-    "/settings/audit",
-    "/nothing-here",
-)
 
 
 @pytest.fixture(scope="module")
@@ -90,21 +69,6 @@ def test_the_first_link_leads_in_and_is_used_up(page, served):
     page.goto(served.link)
 
     expect(page.get_by_role("heading", level=1)).to_have_text("Nothing here")
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("path", PAGES)
-def test_a_page_is_for_everybody(page, served, path, theme):
-    page.add_init_script(f"localStorage.setItem('theme', '{theme}')")
-    page.goto(path.format(person=served.people[3], sale=served.sales["Harbour"]))
-    page.wait_for_load_state("load")
-    on_desktop = violations(page)
-    page.set_viewport_size(PHONE)
-    too_wide = page.evaluate("document.documentElement.scrollWidth") > PHONE["width"]
-    on_a_phone = violations(page)
-
-    assert theme == page.evaluate("document.documentElement.dataset.bsTheme")
-    assert ([], [], False) == (on_desktop, on_a_phone, too_wide)
 
 
 def test_the_sign_in_is_for_everybody(chromium, served):

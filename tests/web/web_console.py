@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from tillbridge.engine.jobs import Jobs
@@ -49,21 +50,21 @@ class Hands:
 class Plant:
     """An installation with one connection, and its console."""
 
-    def __init__(self, folder, address=""):
+    def __init__(self, folder, address="", *, config=CONFIG, clock=None):
         self.folder = folder
-        (folder / "tillbridge.toml").write_text(CONFIG)
-        self.clock = Hands()
+        (folder / "tillbridge.toml").write_text(config)
+        self.clock, self.env = clock or Hands(), {}
         self.service = open_service(service_url(folder, None))
         self.access = Access(self.service)
         self.wrong = None
         jobs = Jobs(self.service)
-        self.library = Library(folder, self.service, jobs, self.clock, {})
+        self.library = Library(folder, self.service, jobs, self.clock, self.env)
         self.console = Console(
             folder=folder,
             service=self.service,
             jobs=jobs,
             clock=self.clock,
-            env={},
+            env=self.env,
             access=self.access,
             library=self.library,
             healthy=lambda: self.wrong,
@@ -77,6 +78,14 @@ class Plant:
         self.library.close()
         self.service.close()
 
+    def begin_again(self):
+        """Be as new for the next test, with nobody in it: to build a console takes longer than to ask it."""
+        (self.folder / "tillbridge.toml").write_text(CONFIG)
+        self.env.clear()
+        with self.service.begin() as c:
+            for table in ("person", "session", "link", "token", "attempt", "audit", "flow"):
+                c.execute(sa.text(f"DELETE FROM console_{table}"))
+
     def now(self):
         return self.clock.now().timestamp()
 
@@ -85,7 +94,8 @@ class Plant:
         return self.access.add(name, role, self.now(), password=self._hash, limits=limits)
 
     def browser(self, base="http://localhost", **more):
-        return Browser(self.app, base_url=base, follow_redirects=False, **more)
+        asks_from = ("127.0.0.1", 50_000)
+        return Browser(self.app, **{"base_url": base, "follow_redirects": False, "client": asks_from, **more})
 
     def signed_in(self, role, limits=None):
         """A browser of somebody with a role, signed in without the cost of a password."""

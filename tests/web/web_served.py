@@ -27,8 +27,8 @@ HOSTILE = (
 class Served:
     """Two shops with customers and sales that a service has read, and its console."""
 
-    def __init__(self, folder):
-        self.world = world = World(folder, toml="[schedule]\nsales_seconds = 2")
+    def __init__(self, folder, schedule="sales_seconds = 2", before=lambda served: None):
+        self.world = world = World(folder, toml=f"[schedule]\n{schedule}")
         world.wait_until(datetime.now(UTC).isoformat())
         world.sim_clock.run(True)
         self.stores = {name: world.shop(name, "Europe/London") for name in ("High Street", "Harbour")}
@@ -42,6 +42,7 @@ class Served:
             name: world.ring(product, customer=self.people[n], shopID=shop)
             for n, (name, shop) in enumerate(self.stores.items())
         }
+        before(self)
         world.install()
         self.process = subprocess.Popen(
             [*COMMAND, "serve", "--home", str(world.home), "--port", "0"],

@@ -35,6 +35,7 @@ def create_app(console: Console, *, address: str = "") -> FastAPI:
         redirect_slashes=False,
     )
     app.state.console = console
+    app.state.address = address
     for route in ROUTES:
         app.add_api_route(
             route.path,

@@ -12,13 +12,20 @@ from tillbridge import installation
 from tillbridge.actions import Actions
 from tillbridge.engine.jobs import Jobs
 from tillbridge.model.clock import Clock
+from tillbridge.setup.fields import Fields
+from tillbridge.setup.setups import Setups
 from tillbridge.store.access import Access
 from tillbridge.store.plans import HELD, OPEN
 from tillbridge.store.service import Service
 from tillbridge.views.books import Books, Library, NoSuchConnection
+from tillbridge.views.trials import Trials
 from tillbridge.web.errors import NotHere
+from tillbridge.web.live import Streams
+from tillbridge.web.security.oidc import Identity
 from tillbridge.web.security.roles import Visitor
+from tillbridge.web.security.rules import Rules
 from tillbridge.web.security.sessions import Sessions
+from tillbridge.web.security.watchers import Watchers
 
 # The side bar's badges may be so old: every page shows them.
 _ENDS_SECONDS = 5.0
@@ -40,11 +47,21 @@ class Console:
     metrics: Callable[[], tuple[str, bytes]]
     dead_after_seconds: float = 30.0
     sessions: Sessions = field(init=False)
+    rules: Rules = field(init=False)
+    identity: Identity = field(init=False)
+    watchers: Watchers = field(init=False)
     actions: Actions = field(init=False)
+    setups: Setups = field(init=False)
+    fields: Fields = field(init=False)
+    streams: Streams = field(default_factory=Streams)
+    trials: Trials = field(default_factory=Trials)
     _ends: dict[str, tuple[float, dict[str, int]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.sessions = Sessions(self.access)
+        self.rules = Rules(self.folder, self.env)
+        self.identity = Identity(self.now)
+        self.watchers = Watchers(self.rules, self.access, self.now)
         self.actions = Actions(
             self.folder,
             self.service,
@@ -53,6 +70,8 @@ class Console:
             self.env,
             dead_after_seconds=self.dead_after_seconds,
         )
+        self.setups = Setups(self.folder, self.service, self.actions, self.clock, self.env)
+        self.fields = Fields(self.setups)
 
     def now(self) -> float:
         """Return the present moment."""

@@ -62,7 +62,9 @@ def entries_for(visitor: Visitor, connection: str, here: str) -> list[Shown]:
             title=each.title,
             icon=each.icon,
             address=(address := each.path.replace("{connection}", connection)),
-            is_here=here == address or (each.title != "Overview" and here.startswith(f"{address}/")),
+            is_here=here == address
+            or (each.title != "Overview" and here.startswith(f"{address}/"))
+            or (each.path == "/settings" and here.startswith(f"/c/{connection}/settings")),
             counts=each.counts,
         )
         for each in ENTRIES

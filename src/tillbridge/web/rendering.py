@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from tillbridge.web import assets, words
 from tillbridge.web.console import books_of, console_of, visitor_of
+from tillbridge.web.differences import differing
 from tillbridge.web.navigation import entries_for
 from tillbridge.web.security.roles import NOBODY
 
@@ -37,10 +38,12 @@ def templates() -> jinja2.Environment:
         seconds=words.seconds,
         clock=words.clock,
         day=words.day,
+        on_day=lambda at: words.day(words.moment(at)),
         initials=words.initials,
         machine=_machine,
         state=words.state,
         plain=words.plain,
+        differing=differing,
     )
     environment.globals.update(icon=assets.icon, asset=_asset, script=_script, style=_style)
     return environment
@@ -124,12 +127,24 @@ SAID = {
     "token-ended": "That token is good for nothing any more.",
     "queued": "It is on its way.",
     "saved": "Saved.",
+    "step-done": "Done. Here is the next step.",
+    "key-made": "The key is made and sealed. Download its certificate, and upload that to the app.",
+    "settings": "Saved. It holds from the next look on, a few seconds from now.",
     "paused": "Paused.",
     "resumed": "It goes on.",
     "undone": "What could be taken back is taken back.",
     "approved": "The plan is carried out.",
+    "nothing-new": "Nothing would be written: both sides show the same of everybody.",
     "dropped": "The plan is dropped.",
     "decided": "Decided, and carried across.",
+    "not-all": "Some of them could not be carried across; they stand here with their values of now.",
+    "restored": "The former value is back on both sides.",
+    "unlinked": "Taken apart. Somebody says under Reviews who this customer is.",
+    "fixed": "Decided. The records behind it are sent again now.",
+    "ignored": "They are left alone from now on.",
+    "accepted": "Salesforce has accepted it.",
+    "merged": "Done: both systems show one record.",
+    "not-merged": "Not yet: both records are still there.",
     "retried": "It is tried again now.",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 
@@ -17,12 +18,25 @@ _GRACE_SECONDS = 2
 _AT_ONCE_MAX = 200
 
 
+# The server looks so often whether it is to end, and renews the date that it answers with.
+_TICK_SECONDS = 0.5
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which would wake up ten times a second."""
+
+    async def main_loop(self) -> None:
+        # It renews the date at every tenth tick, and would count tenths of a second.
+        while not await self.on_tick(0):  # noqa: ASYNC110  Its end is a flag that another thread sets.
+            await asyncio.sleep(_TICK_SECONDS)
+
+
 class Served:
     """A console that answers from `start` to `close`."""
 
     def __init__(self, app: FastAPI, host: str, port: int) -> None:
         self._socket = _listen(host, port)
-        self._server = uvicorn.Server(
+        self._server = _Server(
             uvicorn.Config(
                 app,
                 access_log=False,  # One-time links are part of addresses.
@@ -39,6 +53,7 @@ class Served:
                 timeout_graceful_shutdown=_GRACE_SECONDS,
             )
         )
+        self._streams = app.state.console.streams
         self._thread = threading.Thread(target=self._run, name="console", daemon=True)
 
     @property
@@ -52,6 +67,7 @@ class Served:
 
     def close(self) -> None:
         """Answer no more; what is under way may end."""
+        self._streams.end()  # They would last for an hour.
         self._server.should_exit = True
         self._thread.join(_GRACE_SECONDS + 2)
 

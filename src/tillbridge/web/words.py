@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
+
+# Where a name such as PersonMobilePhone goes on with another word.
+_BETWEEN_WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
@@ -116,5 +120,5 @@ def state(word: str | None) -> tuple[str, str]:
 
 
 def plain(word: str) -> str:
-    """Write a name of ours as people do."""
-    return word.removesuffix("__c").replace("_", " ")
+    """Write a name of ours, or a field's, as people do: Person Mobile Phone."""
+    return _BETWEEN_WORDS.sub(" ", word.removesuffix("__c").replace("_", " "))

@@ -52,7 +52,7 @@ def send_products(request: Request, connection: Id, body: Records) -> actions.Se
 
 
 def _send(request: Request, connection: str, kind: actions.Kind, body: Records) -> actions.Sent:
-    _note(request, f"{kind}s sent", connection, ids=body.ids)
+    note(request, f"{kind}s sent", connection, ids=body.ids)
     return actions_of(request).send(connection, kind, body.ids)
 
 
@@ -70,29 +70,29 @@ def preview_receipt(
 @answers(actions.Retried)
 def retry(request: Request, connection: Id, body: Retry) -> actions.Retried:
     """Try problems again now."""
-    _note(request, "problems retried", connection, ids=body.ids, cause=body.cause)
+    note(request, "problems retried", connection, ids=body.ids, cause=body.cause)
     return actions_of(request).retry(connection, ids=body.ids, cause=body.cause)
 
 
 @answers(Did)
 def ignore(request: Request, connection: Id, body: Ignore) -> Did:
     """Leave problems alone; another cause brings them back."""
-    _note(request, "problems ignored", connection, ids=body.ids)
-    return Did(count=len(actions_of(request).ignore(connection, body.ids, body.note)))
+    by = note(request, "problems ignored", connection, ids=body.ids)
+    return Did(count=len(actions_of(request).ignore(connection, body.ids, body.note, by)))
 
 
 @answers(actions.Retried)
 def edit(request: Request, connection: Id, number: Number, body: Edit) -> actions.Retried:
     """Set fields of one record by hand and send it again."""
-    _note(request, "problem edited", connection, id=number, fields=sorted(body.fields))
-    return actions_of(request).edit(connection, number, body.fields)
+    by = note(request, "problem edited", connection, id=number, fields=sorted(body.fields))
+    return actions_of(request).edit(connection, number, body.fields, by)
 
 
 @answers(actions.Retried)
 def fix(request: Request, connection: Id, body: Fix) -> actions.Retried:
     """Fix a cause, now and later, and send everything behind it again."""
     act = actions_of(request)
-    _note(request, "cause fixed", connection, cause=body.cause, action=body.action, field=body.field)
+    note(request, "cause fixed", connection, cause=body.cause, action=body.action, field=body.field)
     match body.action:
         case "undo":
             count = act.undo_fix(connection, body.cause)
@@ -115,21 +115,21 @@ def fix(request: Request, connection: Id, body: Fix) -> actions.Retried:
 @answers(actions.Chosen)
 def choose(request: Request, connection: Id, who: Id, body: Choice) -> actions.Chosen:
     """Link a customer in review to a person of Salesforce, or create it ("new")."""
-    by = _note(request, "match chosen", connection, customer=who, choice=body.choice)
+    by = note(request, "match chosen", connection, customer=who, choice=body.choice)
     return actions_of(request).choose(connection, who, body.choice, by)
 
 
 @answers(actions.Chosen)
 def choose_newcomer(request: Request, connection: Id, who: Id, body: Choice) -> actions.Chosen:
     """Say who somebody of Salesforce is in the till: a number, "new" or "leave"."""
-    by = _note(request, "newcomer chosen", connection, person=who, choice=body.choice)
+    by = note(request, "newcomer chosen", connection, person=who, choice=body.choice)
     return actions_of(request).choose_newcomer(connection, who, body.choice, by)
 
 
 @answers(actions.Kept)
 def keep(request: Request, connection: Id, body: Ruling) -> actions.Kept:
     """Say which side counts in conflicts, and carry it."""
-    by = _note(request, "conflicts kept", connection, ids=body.ids, winner=body.winner)
+    by = note(request, "conflicts kept", connection, ids=body.ids, winner=body.winner)
     return actions_of(request).keep(connection, body.ids, body.winner, by)
 
 
@@ -141,7 +141,7 @@ def restore(
     body: Pressed,  # noqa: ARG001  It writes, so it has to be meant.
 ) -> actions.TakenBack:
     """Write a value that was replaced back to both sides."""
-    _note(request, "value restored", connection, change=number)
+    note(request, "value restored", connection, change=number)
     return actions_of(request).restore(connection, number)
 
 
@@ -154,21 +154,21 @@ def preview(request: Request, connection: Id, body: PreviewOf) -> actions.Previe
 @answers(actions.Carried)
 def apply(request: Request, connection: Id, number: Number, body: Seen) -> actions.Carried:
     """Write exactly what a previewed plan says."""
-    by = _note(request, "plan applied", connection, plan=number)
+    by = note(request, "plan applied", connection, plan=number)
     return actions_of(request).apply(connection, number, body.checksum, by)
 
 
 @answers(actions.Carried)
 def approve(request: Request, connection: Id, number: Number, body: Seen) -> actions.Carried:
     """Let a plan that was held back pass."""
-    by = _note(request, "plan approved", connection, plan=number)
+    by = note(request, "plan approved", connection, plan=number)
     return actions_of(request).approve(connection, number, body.checksum, by)
 
 
 @answers(Did)
 def drop(request: Request, connection: Id, number: Number) -> Did:
     """Forget a plan."""
-    _note(request, "plan dropped", connection, plan=number)
+    note(request, "plan dropped", connection, plan=number)
     return Did(count=actions_of(request).drop(connection, number))
 
 
@@ -176,14 +176,14 @@ def drop(request: Request, connection: Id, number: Number) -> Did:
 def undo(request: Request, connection: Id, number: Number, body: Undo) -> actions.TakenBack:
     """Take back what a run changed in customers, or show what would be."""
     if not body.dry:
-        _note(request, "run undone", connection, run=number)
+        note(request, "run undone", connection, run=number)
     return actions_of(request).undo(connection, number, dry=body.dry)
 
 
 @answers(Did)
 def pause(request: Request, connection: Id, body: OneStream) -> Did:
     """Let a connection, or one of its streams, rest."""
-    _note(request, "paused", connection, stream=body.stream)
+    note(request, "paused", connection, stream=body.stream)
     actions_of(request).pause(connection, body.stream, body.why)
     return Did(count=1)
 
@@ -191,18 +191,18 @@ def pause(request: Request, connection: Id, body: OneStream) -> Did:
 @answers(Did)
 def resume(request: Request, connection: Id, body: OneStream) -> Did:
     """Let it go on."""
-    _note(request, "resumed", connection, stream=body.stream)
+    note(request, "resumed", connection, stream=body.stream)
     return Did(count=int(actions_of(request).resume(connection, body.stream)))
 
 
 @answers(Did)
 def run_now(request: Request, connection: Id, body: OneStream) -> Did:
     """Let a stream, or all, be due at once."""
-    _note(request, "run now", connection, stream=body.stream)
+    note(request, "run now", connection, stream=body.stream)
     return Did(count=actions_of(request).run_now(connection, body.stream))
 
 
-def _note(request: Request, what: str, connection: str, **detail: object) -> str:
+def note(request: Request, what: str, connection: str, **detail: object) -> str:
     """Write down what somebody does; return their name."""
     visitor = visitor_of(request)
     console_of(request).note(visitor, what, connection, **detail)

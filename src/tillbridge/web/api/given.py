@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,6 +19,7 @@ Words = Annotated[str, Query(max_length=200, pattern=_TEXT)]
 Offset = Annotated[int, Query(ge=0, le=100_000)]
 Limit = Annotated[int, Query(ge=1, le=500)]
 Day = Annotated[date | None, Query(ge=date(2000, 1, 1), le=date(2100, 12, 31))]
+OneDay = Annotated[date, Path(ge=date(2000, 1, 1), le=date(2100, 12, 31))]
 Amount = Annotated[
     Decimal | None, Query(ge=-1_000_000_000, le=1_000_000_000, decimal_places=2, allow_inf_nan=False)
 ]
@@ -43,6 +44,52 @@ class Records(_Body):
     """Which records are to be sent: the till's ids."""
 
     ids: Annotated[list[_Id], Field(min_length=1, max_length=200)]
+
+
+class Customers(_Body):
+    """Which customers of the till are meant."""
+
+    ids: Annotated[list[Annotated[str, Field(pattern=r"^[0-9]{1,20}$")]], Field(min_length=1, max_length=50)]
+
+
+class Persons(_Body):
+    """Which people of Salesforce are meant: their ids of 18 letters and digits."""
+
+    ids: Annotated[
+        list[Annotated[str, Field(pattern=r"^[A-Za-z0-9]{18}$")]], Field(min_length=1, max_length=200)
+    ]
+
+
+class Confirm(_Body):
+    """The person's name, as it stands here: that exactly this one is meant."""
+
+    name: Annotated[str, Field(min_length=1, max_length=300, pattern=_TEXT)]
+
+
+class Assign(_Body):
+    """Who is to see to which problems; no user: nobody in particular."""
+
+    ids: Annotated[list[_Number], Field(min_length=1, max_length=1_000)]
+    user: Annotated[str, Field(min_length=1, max_length=80, pattern=_TEXT)] | None = None
+
+
+class Remark(_Body):
+    """What is to be said of which problems."""
+
+    ids: Annotated[list[_Number], Field(min_length=1, max_length=1_000)]
+    text: Annotated[str, Field(min_length=1, max_length=2_000, pattern=_TEXT)]
+
+
+class Said(_Body):
+    """Which cluster of duplicates is meant."""
+
+    cluster: Annotated[str, Field(min_length=1, max_length=80, pattern=_TEXT)]
+
+
+class OnePair(Said):
+    """Whether the records of a cluster are one person (merge), or several (apart)."""
+
+    word: Literal["merge", "apart"]
 
 
 class Retry(_Body):
@@ -111,3 +158,29 @@ class OneStream(_Body):
 
     stream: Annotated[str, Field(pattern=r"^[a-z-]{1,40}( [a-z]{1,40})?$")] | None = None
     why: _Text = "paused in the console"
+
+
+class SettingsGiven(_Body):
+    """What settings are to be. `seen`: the mark of the section as it was read, so that nothing is undone."""
+
+    settings: Annotated[dict[str, Any], Field(min_length=1, max_length=50)]
+    seen: Annotated[str, Field(pattern=r"^[0-9a-f]{0,16}$")] = ""
+
+
+_Stores = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=80, pattern=_TEXT)]], Field(max_length=500)
+]
+
+
+class UserGiven(_Body):
+    """What a user is to be. `limits`: codes of the stores that a viewer sees, by connection; null: all."""
+
+    role: Literal["viewer", "operator", "admin"]
+    limits: Annotated[dict[str, _Stores], Field(max_length=100)] | None = None
+    active: bool = True
+
+
+class NewUser(UserGiven):
+    """Who is to be let in, as what."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80, pattern=r"^\S(?:[^\x00-\x1f]*\S)?$")]

@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from tillbridge.store.access import Person
 from tillbridge.web.console import console_of
-from tillbridge.web.errors import NotHere
+from tillbridge.web.errors import NotHere, Unfit
+from tillbridge.web.pages.tokens import scopes_of
 from tillbridge.web.rendering import done, page, visitor_of
 from tillbridge.web.security import passwords
-from tillbridge.web.security.roles import SCOPES
 from tillbridge.web.security.sessions import TooOften, address_of
 
 
@@ -29,6 +29,9 @@ def change_password(
 ) -> Response:
     """Change one's own password. All browsers are signed out, and this one in again."""
     console, person = console_of(request), _self(request)
+    if person.subject and not person.has_password:
+        # It would outlive their account at the provider.
+        raise Unfit("You sign in with your identity provider: there is no password of yours here.")
     if person.has_password:
         found = console.sessions.check(person.name, present, address_of(request), console.now())
         if isinstance(found, TooOften):
@@ -77,7 +80,7 @@ def _page(request: Request, status: int = 200, *, why: str = "") -> Response:
         person=person,
         sessions=console.access.sessions(person.id),
         tokens=console.access.tokens(person.id),
-        scopes=[scope for scope, role in SCOPES.items() if visitor.may(role)],
+        scopes=scopes_of(visitor),
         why=why,
         length_min=passwords.LENGTH_MIN,
     )

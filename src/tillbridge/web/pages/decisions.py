@@ -1,4 +1,4 @@
-"""Reviews and conflicts: what only a person can decide, both sides beside each other."""
+"""Reviews and conflicts: what only a person can decide, both sides beside each other, one key press each."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ from typing import Annotated, Literal
 from fastapi import Form, Request
 from starlette.responses import Response
 
+from tillbridge.model.errors import SyncError
 from tillbridge.views.decisions import conflicts, reviews
+from tillbridge.views.duplicates import duplicates
 from tillbridge.web.console import actions_of, books_of, console_of, visitor_of
+from tillbridge.web.errors import Unfit
 from tillbridge.web.pages.listing import begins, pages
-from tillbridge.web.rendering import done, page
+from tillbridge.web.rendering import done, is_part, page
+
+# Each of them is read again on both sides, and created in one go.
+_NEW_MAX = 50
+_KEPT_MAX = 500
 
 
 def show_reviews(request: Request, start: int = 0) -> Response:
@@ -31,8 +38,28 @@ def choose(
     connection, visitor = request.path_params["connection"], visitor_of(request)
     act = actions_of(request)
     console_of(request).note(visitor, "match chosen", connection, who=who[:40], choice=choice[:40])
-    (act.choose if side == "till" else act.choose_newcomer)(connection, who, choice, visitor.audit_name)
+    try:
+        came = (act.choose if side == "till" else act.choose_newcomer)(
+            connection, who, choice, visitor.audit_name
+        )
+    except SyncError as error:
+        if not is_part(request):
+            raise
+        return page(request, "decided.html", why=str(error), who=who, came=None)
+    if is_part(request):
+        return page(request, "decided.html", why="", who=who, came=came)
     return done(f"/c/{connection}/reviews", "decided")
+
+
+def choose_new(request: Request, who: Annotated[list[str] | None, Form()] = None) -> Response:
+    """Say of the ticked customers that they are none of the people they were shown beside."""
+    connection, visitor = request.path_params["connection"], visitor_of(request)
+    ids = list(dict.fromkeys(who or []))
+    if not ids or len(ids) > _NEW_MAX or not all(each.isdecimal() for each in ids):
+        raise Unfit(f"Tick between 1 and {_NEW_MAX} customers.")
+    console_of(request).note(visitor, "matches chosen", connection, customers=ids, choice="new")
+    came = actions_of(request).choose_new(connection, ids, visitor.audit_name)
+    return page(request, "decided_many.html", came=came, back="reviews", title="Somebody new")
 
 
 def show_conflicts(request: Request, start: int = 0) -> Response:
@@ -44,10 +71,74 @@ def show_conflicts(request: Request, start: int = 0) -> Response:
 
 
 def keep(
-    request: Request, number: Annotated[int, Form()], winner: Annotated[Literal["till", "crm"], Form()]
+    request: Request,
+    number: Annotated[list[int], Form()],
+    winner: Annotated[Literal["till", "crm"], Form()],
 ) -> Response:
-    """Say which side counts, and carry it to the other one."""
+    """Say which side counts, of one field or of the ticked ones, and carry it to the other one."""
     connection, visitor = request.path_params["connection"], visitor_of(request)
-    console_of(request).note(visitor, "conflict decided", connection, conflict=number, winner=winner)
-    actions_of(request).keep(connection, [number], winner, visitor.audit_name)
-    return done(f"/c/{connection}/conflicts", "decided")
+    ids = list(dict.fromkeys(number))
+    if len(ids) > _KEPT_MAX:
+        raise Unfit(f"At most {_KEPT_MAX} conflicts are decided at once.")
+    console_of(request).note(
+        visitor, "conflict decided", connection, conflicts=ids[:50], count=len(ids), winner=winner
+    )
+    try:
+        came = actions_of(request).keep(connection, ids, winner, visitor.audit_name)
+    except SyncError as error:
+        if not is_part(request):
+            raise
+        return page(request, "kept.html", why=str(error), winner=winner, came=None)
+    if is_part(request):
+        return page(request, "kept.html", why="; ".join(came.left.values()), winner=winner, came=came)
+    return done(f"/c/{connection}/conflicts", "decided" if not came.left else "not-all")
+
+
+def restore(request: Request, change: Annotated[int, Form()]) -> Response:
+    """Write a value that lost a conflict back to both sides."""
+    connection, visitor = request.path_params["connection"], visitor_of(request)
+    console_of(request).note(visitor, "value restored", connection, change=change)
+    actions_of(request).restore(connection, change)
+    return done(f"/c/{connection}/conflicts", "restored")
+
+
+# --- duplicates ----------------------------------------------------------------------------------
+
+
+def show_duplicates(request: Request, start: int = 0) -> Response:
+    """Show who is probably there twice, and what a person does about it in which system."""
+    books = books_of(request)
+    found = duplicates(books, offset=begins(start))
+    path = f"/c/{books.name}/duplicates"
+    return page(request, "duplicates.html", found=found, pager=pages(path, {}, found.slice, len(found.rows)))
+
+
+def decide_duplicates(
+    request: Request,
+    cluster: Annotated[str, Form()],
+    word: Annotated[Literal["merge", "apart", "check"], Form()],
+) -> Response:
+    """Say whether records are one person, or look whether somebody has merged them meanwhile."""
+    connection, visitor, act = request.path_params["connection"], visitor_of(request), actions_of(request)
+    console_of(request).note(visitor, "duplicates decided", connection, cluster=cluster[:80], word=word)
+    if word == "check":
+        is_done = act.check_duplicates(connection, cluster)
+        return done(f"/c/{connection}/duplicates", "merged" if is_done else "not-merged")
+    act.decide_duplicates(connection, cluster, word, visitor.audit_name)
+    return done(f"/c/{connection}/duplicates", "saved")
+
+
+def look_for_duplicates(request: Request) -> Response:
+    """Compare everybody whom both sides have shown, and keep who is probably there twice."""
+    connection = request.path_params["connection"]
+    console_of(request).note(visitor_of(request), "duplicates looked for", connection)
+    actions_of(request).look_for_duplicates(connection)
+    return done(f"/c/{connection}/duplicates", "saved")
+
+
+def merge_duplicates(request: Request) -> Response:
+    """Merge in Salesforce what people have decided, as far as Salesforce can."""
+    connection = request.path_params["connection"]
+    console_of(request).note(visitor_of(request), "duplicates merged", connection)
+    came = actions_of(request).merge_duplicates(connection)
+    return page(request, "duplicates_merged.html", came=came)

@@ -7,6 +7,7 @@ look at every link that they carry.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import Form, Request
@@ -32,7 +33,7 @@ def show(request: Request, next: str = "/") -> Response:  # noqa: A002  The name
     """Show the sign-in form."""
     if visitor_of(request).session:
         return go(inside(next))
-    return page(request, "login.html", next=inside(next), name="", why="")
+    return _sign_in_page(request, inside(next))
 
 
 def sign_in(
@@ -48,12 +49,26 @@ def sign_in(
         minutes = max(1, math.ceil(found.seconds / 60))
         why = f"That went wrong too often. Try again in {minutes} min, or ask an administrator for a link."
         headers = {"retry-after": str(math.ceil(found.seconds))}
-        return page(request, "login.html", 429, headers, next=inside(next), name=name[:_NAME_MAX], why=why)
+        return _sign_in_page(request, inside(next), 429, headers, name=name[:_NAME_MAX], why=why)
     if found is None:
         console.access.note("nobody", "sign-in failed", "", console.now(), {"from": address_of(request)})
         why = "No such name and password. Mind capitals in the password."
-        return page(request, "login.html", 401, next=inside(next), name=name[:_NAME_MAX], why=why)
+        return _sign_in_page(request, inside(next), 401, name=name[:_NAME_MAX], why=why)
     return _let_in(request, found, inside(next), "password")
+
+
+def _sign_in_page(
+    request: Request,
+    then: str,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    *,
+    name: str = "",
+    why: str = "",
+) -> Response:
+    oidc = console_of(request).rules().oidc
+    provider = oidc.name if oidc else ""
+    return page(request, "login.html", status, headers, next=then, name=name, why=why, provider=provider)
 
 
 def sign_out(request: Request) -> Response:

@@ -7,7 +7,9 @@ from starlette.responses import Response
 
 from tillbridge.views.overview import overview
 from tillbridge.web.console import books_of, console_of, stores_of, visitor_of
+from tillbridge.web.pages import setup
 from tillbridge.web.rendering import go, is_part, page
+from tillbridge.web.security.roles import Role
 
 
 def begin(request: Request, connection: str = "") -> Response:
@@ -15,6 +17,8 @@ def begin(request: Request, connection: str = "") -> Response:
     visible = console_of(request).visible(visitor_of(request))
     if connection in visible:
         return go(f"/c/{connection}")
+    if visitor_of(request).may(Role.ADMIN) and setup.waits(console_of(request)):
+        return go("/set-up")
     if visible:
         return go(f"/c/{next(iter(visible))}")
     return page(request, "nothing_yet.html")

@@ -11,17 +11,12 @@ from tillbridge.store.access import Person
 from tillbridge.web.console import console_of
 from tillbridge.web.errors import NotHere, Unfit
 from tillbridge.web.pages.entrance import PASSWORD
-from tillbridge.web.rendering import done, go, page, visitor_of
+from tillbridge.web.rendering import done, page, visitor_of
 from tillbridge.web.security.roles import ROLES
 from tillbridge.web.security.sessions import FIRST_LINK_SECONDS
 
 _NAME_MAX = 80
 _WORDS = tuple(role.word for role in ROLES)
-
-
-def begin(request: Request) -> Response:  # noqa: ARG001  Every page is handed its request.
-    """Lead to the first page of the settings."""
-    return go("/settings/people")
 
 
 def show(request: Request) -> Response:
@@ -57,7 +52,7 @@ def change(
     active: Annotated[str, Form()] = "",
 ) -> Response:
     """Let somebody be what they are now. All their browsers have to sign in again."""
-    console, person = console_of(request), _person(request, number)
+    console, person = console_of(request), person_of(request, number)
     if role not in _WORDS:
         raise Unfit("A user is a viewer, an operator or an administrator.")
     allowed = _limits(request, limits, role)
@@ -71,7 +66,7 @@ def change(
 
 def make_link(request: Request, number: int) -> Response:
     """Make a link by which somebody chooses a new password."""
-    person = _person(request, number)
+    person = person_of(request, number)
     if not person.active:
         raise Unfit("Whoever may not sign in needs no link; let them in first.")
     console_of(request).note(visitor_of(request), "link made", str(person.id))
@@ -79,13 +74,18 @@ def make_link(request: Request, number: int) -> Response:
 
 
 def _invite(request: Request, person: Person) -> Response:
+    return page(request, "invite.html", person=person, address=link_for(request, person))
+
+
+def link_for(request: Request, person: Person) -> str:
+    """Make a link by which somebody chooses a password, once, within a day."""
     console = console_of(request)
     secret = console.access.make_link(PASSWORD, person.id, console.now() + FIRST_LINK_SECONDS)
-    address = f"{request.base_url}enter/{secret}"
-    return page(request, "invite.html", person=person, address=address)
+    return f"{str(request.app.state.address or request.base_url).rstrip('/')}/enter/{secret}"
 
 
-def _person(request: Request, number: int) -> Person:
+def person_of(request: Request, number: int) -> Person:
+    """Return somebody by number."""
     found = console_of(request).access.person(number)
     if found is None:
         raise NotHere

@@ -7,60 +7,118 @@ from typing import Annotated
 from fastapi import Form, Request
 from starlette.responses import Response
 
+from tillbridge.actions import Carried, Previewed, TakenBack
+from tillbridge.model.errors import SyncError
 from tillbridge.views.runs import plan, plans, run, runs, work
+from tillbridge.web.api.answers import status_of
+from tillbridge.web.api.given import Number
 from tillbridge.web.console import actions_of, books_of, console_of, visitor_of
 from tillbridge.web.errors import NotHere, Unfit
 from tillbridge.web.pages.listing import begins, pages
 from tillbridge.web.rendering import done, is_part, page
 
+# A page without scripts loads itself again so often, where somebody has asked it to.
+_WATCH_SECONDS = "10"
 
-def show(request: Request, start: int = 0) -> Response:
-    """Show what runs, what waits for approval, and what ran."""
+_JOB_MAX = 40
+
+
+def show(request: Request, start: int = 0, job: str = "", watch: str = "") -> Response:
+    """Show what runs and how far it is, what waits for approval, and what ran."""
     console, books = console_of(request), books_of(request)
-    found = runs(books, offset=begins(start))
+    found = runs(books, job[:_JOB_MAX] or None, offset=begins(start))
     return page(
         request,
         "runs_live.html" if is_part(request) else "runs.html",
+        headers={"refresh": _WATCH_SECONDS} if watch == _WATCH_SECONDS else {},
         found=found,
         work=work(books, console.dead_after_seconds),
         plans=plans(books),
-        pager=pages(f"/c/{books.name}/runs", {}, found.slice, len(found.rows)),
+        job=job,
+        jobs=_JOBS,
+        watch=watch == _WATCH_SECONDS,
+        pager=pages(f"/c/{books.name}/runs", {"job": job}, found.slice, len(found.rows)),
     )
 
 
-def show_one(request: Request, number: int) -> Response:
+# What the history can be narrowed to: what the service does, and what people do.
+_JOBS = (
+    *("poll", "cross-check", "certify", "sweep", "backfill", "sync", "replay", "retry", "fix", "edit"),
+    *("choose", "conflicts", "preview", "apply", "approve", "undo", "restore"),
+)
+
+
+def show_one(request: Request, number: Number) -> Response:
     """Show one run and what it changed of customers."""
+    return _run(request, number)
+
+
+def undo(request: Request, number: Number, dry: Annotated[str, Form()] = "") -> Response:
+    """Take back what a run changed of customers, where nobody has changed it since; or say what would be."""
+    connection, is_dry = request.path_params["connection"], bool(dry)
+    if run(books_of(request), number) is None:
+        raise NotHere
+    if not is_dry:
+        console_of(request).note(visitor_of(request), "run undone", connection, run=number)
+    try:
+        back = actions_of(request).undo(connection, number, dry=is_dry)
+    except SyncError as error:
+        return _run(request, number, status=status_of(error)[0], why=str(error))
+    return _run(request, number, back=back)
+
+
+def _run(
+    request: Request, number: Number, *, status: int = 200, back: TakenBack | None = None, why: str = ""
+) -> Response:
     found = run(books_of(request), number)
     if found is None:
         raise NotHere
-    return page(request, "run.html", found=found)
+    return page(request, "run.html", status, found=found, back=back, why=why)
 
 
-def undo(request: Request, number: int) -> Response:
-    """Take back what a run changed of customers, where nobody has changed it since."""
-    connection = request.path_params["connection"]
-    console_of(request).note(visitor_of(request), "run undone", connection, run=number)
-    actions_of(request).undo(connection, number, dry=False)
-    return done(f"/c/{connection}/runs/{number}", "undone")
-
-
-def show_plan(request: Request, number: int) -> Response:
+def show_plan(request: Request, number: Number) -> Response:
     """Show what a plan would write, field by field."""
-    found = plan(books_of(request), number)
-    if found is None:
-        raise NotHere
-    return page(request, "plan.html", found=found)
+    return _plan(request, number)
 
 
-def approve(request: Request, number: int, checksum: Annotated[str, Form()] = "") -> Response:
+def preview(request: Request) -> Response:
+    """Look at what the next sync would write of customers, and keep it as a plan that can be applied."""
+    connection = request.path_params["connection"]
+    books_of(request)
+    found = actions_of(request).preview(connection)
+    if found.plan is None:
+        return done(f"/c/{connection}/runs", "nothing-new")
+    return _plan(request, found.plan, previewed=found)
+
+
+def apply(request: Request, number: Number, checksum: Annotated[str, Form()] = "") -> Response:
+    """Write exactly what a preview says, as far as it is still so."""
+    connection, visitor = request.path_params["connection"], visitor_of(request)
+    console_of(request).note(visitor, "plan applied", connection, plan=number)
+    carried = actions_of(request).apply(connection, number, checksum, visitor.audit_name)
+    return _plan(request, number, carried=carried)
+
+
+def approve(request: Request, number: Number, checksum: Annotated[str, Form()] = "") -> Response:
     """Let a plan pass that was held back, as it was looked at."""
     connection, visitor = request.path_params["connection"], visitor_of(request)
     console_of(request).note(visitor, "plan approved", connection, plan=number)
-    actions_of(request).approve(connection, number, checksum, visitor.audit_name)
-    return done(f"/c/{connection}/runs", "approved")
+    carried = actions_of(request).approve(connection, number, checksum, visitor.audit_name)
+    return _plan(request, number, carried=carried)
 
 
-def drop(request: Request, number: int) -> Response:
+def _plan(
+    request: Request, number: Number, *, previewed: Previewed | None = None, carried: Carried | None = None
+) -> Response:
+    books = books_of(request)
+    found = plan(books, number)
+    if found is None:
+        raise NotHere
+    wrote = carried is not None and carried.run is not None and run(books, carried.run) is not None
+    return page(request, "plan.html", found=found, previewed=previewed, carried=carried, wrote=wrote)
+
+
+def drop(request: Request, number: Number) -> Response:
     """Forget a plan. What it would have written is looked at anew by the next run."""
     connection = request.path_params["connection"]
     console_of(request).note(visitor_of(request), "plan dropped", connection, plan=number)

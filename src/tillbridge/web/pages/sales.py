@@ -1,21 +1,26 @@
-"""Sales: found by number, day, store, customer or amount; and one receipt with where it is."""
+"""Sales: found by number, day, store, customer or amount; one receipt on both sides, and where it is."""
 
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import get_args
 
 from fastapi import Request
 from starlette.responses import Response
 
+from tillbridge.actions import Replayed
+from tillbridge.model.errors import SyncError
 from tillbridge.views.receipt import receipt
-from tillbridge.views.sales import Status, Type, Wanted, sales
-from tillbridge.web.console import books_of, stores_of
+from tillbridge.views.sales import Status, Type, Wanted, amount_in, sales
+from tillbridge.web.api.answers import status_of
+from tillbridge.web.console import actions_of, books_of, stores_of
 from tillbridge.web.errors import NotHere
 from tillbridge.web.pages.listing import begins, pages
 from tillbridge.web.rendering import is_part, page
 
 _QUERY_MAX = 200
+_AMOUNT_MAX = 15
 _TYPES: tuple[Type, ...] = get_args(Type)
 _STATUSES: tuple[Status, ...] = get_args(Status)
 
@@ -26,6 +31,8 @@ def show(
     store: str = "",
     first: str = "",
     last: str = "",
+    least: str = "",
+    most: str = "",
     type: str = "",  # noqa: A002  The name in the address.
     status: str = "",
     start: int = 0,
@@ -39,11 +46,22 @@ def show(
         first=_day(first),
         last=_day(last),
         store=store or None,
+        least=_amount(least),
+        most=_amount(most),
         type=next((each for each in _TYPES if each == type), None),
         status=next((each for each in _STATUSES if each == status), None),
     )
     found = sales(books, wanted, stores=stores, offset=begins(start))
-    asked = {"q": q, "store": store, "first": first, "last": last, "type": type, "status": status}
+    asked = {
+        "q": q,
+        "store": store,
+        "first": first,
+        "last": last,
+        "least": least,
+        "most": most,
+        "type": type,
+        "status": status,
+    }
     return page(
         request,
         "sales_list.html" if is_part(request) else "sales.html",
@@ -58,11 +76,38 @@ def show(
 
 def show_receipt(request: Request, sale: str) -> Response:
     """Show one receipt: as the till shows it, as it was sent, and each step of its way."""
+    return _shown(request, sale)
+
+
+def compare(request: Request, sale: str) -> Response:
+    """Ask Salesforce what it holds of a receipt, and show what sending it again would change."""
+    books = books_of(request)
+    if receipt(books, sale, stores=stores_of(request, books)) is None:
+        raise NotHere
+    found, why, status = None, "", 200
+    try:
+        found = actions_of(request).preview_receipt(books.name, sale)
+    except SyncError as error:
+        why, (status, _) = str(error), status_of(error)
+    if is_part(request):
+        return page(request, "receipt_difference.html", status, difference=found, why=why, sale=sale)
+    return _shown(request, sale, status, found, why)
+
+
+def _shown(
+    request: Request, sale: str, status: int = 200, difference: Replayed | None = None, why: str = ""
+) -> Response:
     books = books_of(request)
     found = receipt(books, sale, stores=stores_of(request, books))
     if found is None:
         raise NotHere
-    return page(request, "receipt.html", receipt=found)
+    return page(request, "receipt.html", status, receipt=found, difference=difference, why=why, sale=sale)
+
+
+def _amount(text: str) -> Decimal | None:
+    """Read an amount; what is none filters nothing."""
+    text = text.strip()[:_AMOUNT_MAX]
+    return amount_in(text if "." in text or "," in text else f"{text}.00") if text else None
 
 
 def _day(text: str) -> date | None:

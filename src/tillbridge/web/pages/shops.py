@@ -7,9 +7,11 @@ from datetime import date, timedelta
 from fastapi import Request
 from starlette.responses import Response
 
-from tillbridge.views.certificates import certificate, certificates
+from tillbridge.views.certificates import certificate, certificates, store_day
 from tillbridge.views.products import product, products
+from tillbridge.views.sales import Wanted, sales
 from tillbridge.views.stores import stores_page
+from tillbridge.web.api.given import Number
 from tillbridge.web.console import books_of, console_of, stores_of
 from tillbridge.web.errors import NotHere, Unfit
 from tillbridge.web.pages.listing import begins, pages
@@ -18,9 +20,13 @@ from tillbridge.web.rendering import is_part, page
 _QUERY_MAX = 200
 _PERIODS = {"7": 7, "30": 30, "90": 90, "365": 365}
 _CALENDAR_DAYS = 28
+_SPAN_DAYS_MAX = 1_095
+_RECEIPTS_OF_DAY = 100
 
 
-def show_stores(request: Request, store: str = "", days: str = "30") -> Response:
+def show_stores(
+    request: Request, store: str = "", days: str = "30", first: str = "", last: str = ""
+) -> Response:
     """Show takings, baskets, refunds, sellers and top products of a period."""
     books = books_of(request)
     seen = stores_of(request, books)
@@ -28,10 +34,22 @@ def show_stores(request: Request, store: str = "", days: str = "30") -> Response
     if store and store not in names:
         raise NotHere
     span = _PERIODS.get(days, 30)
-    last = _today(request)
-    found = stores_page(books, last - timedelta(days=span - 1), last, store=store or None, stores=seen)
+    to = _day(last) or _today(request)
+    since = _day(first) or to - timedelta(days=span - 1)
+    if since > to:
+        raise Unfit("The first day is behind the last one.")
+    if since < to - timedelta(days=_SPAN_DAYS_MAX):
+        raise Unfit("Three years are shown at most.")
+    found = stores_page(books, since, to, store=store or None, stores=seen)
     return page(
-        request, "stores.html", found=found, names=names, store=store, days=str(span), periods=_PERIODS
+        request,
+        "stores.html",
+        found=found,
+        names=names,
+        store=store,
+        days="" if first or last else str(span),
+        periods=_PERIODS,
+        today=_today(request).isoformat(),
     )
 
 
@@ -73,13 +91,25 @@ def show_certificates(request: Request, last: str = "") -> Response:
     )
 
 
-def show_certificate(request: Request, number: int) -> Response:
+def show_certificate(request: Request, number: Number) -> Response:
     """Show one certificate: what agrees, and what differs and why."""
     books = books_of(request)
     found = certificate(books, number, stores=stores_of(request, books))
     if found is None:
         raise NotHere
     return page(request, "certificate.html", found=found)
+
+
+def show_day(request: Request, store: str, day: str) -> Response:
+    """Show one day of one store: both systems' figures, what differs and why, and its receipts."""
+    books = books_of(request)
+    seen = stores_of(request, books)
+    on = _day(day)
+    found = store_day(books, store, on, stores=seen) if on else None
+    if found is None:
+        raise NotHere
+    rung = sales(books, Wanted(first=on, last=on, store=store), stores=seen, limit=_RECEIPTS_OF_DAY)
+    return page(request, "store_day.html", found=found, sales=rung)
 
 
 def _today(request: Request) -> date:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from tillbridge.web.console import console_of
 from tillbridge.web.errors import NotHere, Unfit
 from tillbridge.web.rendering import done, page, visitor_of
-from tillbridge.web.security.roles import SCOPES
+from tillbridge.web.security.roles import METRICS, ON, SCOPES, Visitor
 
 _DAYS = (30, 90, 365)
 _NAME_MAX = 80
@@ -22,6 +22,7 @@ def make(
     name: Annotated[str, Form()] = "",
     scope: Annotated[str, Form()] = "read",
     days: Annotated[int, Form()] = 90,
+    connection: Annotated[str, Form()] = "",
 ) -> Response:
     """Make a token and show its secret, this once."""
     console, visitor = console_of(request), visitor_of(request)
@@ -29,16 +30,26 @@ def make(
     name = " ".join(name.split())
     if not name or len(name) > _NAME_MAX:
         raise Unfit(f"A token needs a name of at most {_NAME_MAX} characters, so that you know it again.")
-    if scope not in SCOPES or not visitor.may(SCOPES[scope]):
+    if scope not in scopes_of(visitor) or (connection and not visitor.sees(connection)):
         raise Unfit("A token can do no more than you.")
     if days not in _DAYS:
         raise Unfit("A token runs out after 30, 90 or 365 days.")
     if len(console.access.tokens(visitor.person.id)) >= _TOKENS_MAX:
         raise Unfit(f"You have {_TOKENS_MAX} tokens; end one first.")
     now = console.now()
-    secret = console.access.make_token(visitor.person.id, name, [scope], now, now + days * 86_400)
-    console.note(visitor, "token made", name, scope=scope, days=days)
+    scopes = [scope, f"{ON}{connection}"] if connection and scope != METRICS else [scope]
+    secret = console.access.make_token(visitor.person.id, name, scopes, now, now + days * 86_400)
+    console.note(visitor, "token made", name, scopes=scopes, days=days)
     return page(request, "token.html", name=name, secret=secret, scope=scope, days=days)
+
+
+def scopes_of(visitor: Visitor) -> list[str]:
+    """Return what somebody's tokens may carry. The figures are of all stores."""
+    return [
+        scope
+        for scope, role in SCOPES.items()
+        if visitor.may(role) and not (scope == METRICS and visitor.is_limited)
+    ]
 
 
 def end_own(request: Request, number: Annotated[int, Form()]) -> Response:

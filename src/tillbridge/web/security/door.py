@@ -34,7 +34,7 @@ def door_of(route: Route) -> Callable[[Request], Awaitable[None]]:
 
     async def door(request: Request) -> None:
         visitor = await run_in_threadpool(_identify, request)
-        if visitor.token and not route.is_api:
+        if visitor.token and not route.takes_tokens:
             visitor = NOBODY  # A token is for programs: pages are for people.
         request.state.visitor = visitor
         if route.role > Role.ANONYMOUS:
@@ -58,6 +58,8 @@ def _let_in(route: Route, visitor: Visitor) -> None:
         raise NotSignedIn
     if not visitor.may(route.role):
         raise Refused(f"This needs the role {route.role.word}; yours is {visitor.role.word}.")
+    if visitor.connections is not None and route.role > Role.VIEWER and "{connection}" not in route.path:
+        raise Refused("This token is for some connections, and this is about all of them.")
     if visitor.is_limited and not route.limited:
         raise Refused("This shows all stores, and you are to see some of them.")
 

@@ -15,7 +15,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# The longest form is a field map with all its lines; an upload is no part of the console.
+# The longest form is a field map with all its lines; the only upload is a private key.
 BODY_BYTES_MAX = 1_048_576
 
 _TOO_LARGE = "This is more than the console takes at once."

@@ -25,7 +25,11 @@ class Role(IntEnum):
 ROLES = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
 
 # What a token may carry. `read` looks, `write` presses, `admin` sets up; `metrics` is for the watcher alone.
-SCOPES = {"read": Role.VIEWER, "write": Role.OPERATOR, "admin": Role.ADMIN}
+METRICS = "metrics"
+SCOPES = {"read": Role.VIEWER, "write": Role.OPERATOR, "admin": Role.ADMIN, METRICS: Role.ANONYMOUS}
+
+# Beside its scope a token may name the connections that it is for.
+ON = "on:"
 
 
 def role_named(word: str) -> Role:
@@ -46,6 +50,12 @@ class Visitor:
     scopes: frozenset[str] = field(default_factory=frozenset)
 
     @property
+    def connections(self) -> frozenset[str] | None:
+        """Return the connections that a token is for; None: all that its owner sees."""
+        named = frozenset(each.removeprefix(ON) for each in self.scopes if each.startswith(ON))
+        return named or None
+
+    @property
     def is_limited(self) -> bool:
         """Say whether this visitor sees some stores only."""
         return self.person is not None and self.person.limits is not None
@@ -62,6 +72,9 @@ class Visitor:
     def sees(self, connection: str) -> bool:
         """Say whether this visitor may look at a connection at all."""
         limits = self.person.limits if self.person else None
+        named = self.connections
+        if named is not None and connection not in named:
+            return False
         return self.role > Role.ANONYMOUS and (limits is None or connection in limits)
 
     def stores(self, connection: str) -> frozenset[str] | None:

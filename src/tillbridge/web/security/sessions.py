@@ -116,17 +116,25 @@ class Sessions:
             self._access.set_password(person.id, passwords.hash_password(password), rehashed=True)
         return person
 
-    def sign_in(self, request: Request, response: Response, person: Person, now: float) -> None:
+    def sign_in(
+        self,
+        request: Request,
+        response: Response,
+        person: Person,
+        now: float,
+        *,
+        last_seconds: float = LAST_SECONDS,
+    ) -> None:
         """Begin a session of its own secret, and end the one that this browser had."""
         self._end_present(request)
         agent = request.headers.get("user-agent", "")
         secret = self._access.sign_in(
-            person.id, now, now + LAST_SECONDS, agent=agent, address=address_of(request)
+            person.id, now, now + last_seconds, agent=agent, address=address_of(request)
         )
         response.set_cookie(
             cookie_name(request),
             secret,
-            max_age=int(LAST_SECONDS),
+            max_age=int(last_seconds),
             path="/",
             secure=request.state.is_secure,
             httponly=True,

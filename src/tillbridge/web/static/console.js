@@ -52,6 +52,9 @@
   document.querySelectorAll("[data-submits]").forEach((each) =>
     each.addEventListener("change", () => each.form.submit()));
 
+  // --- tabs: on a phone the present one may be beyond the edge ----------------------------------
+  document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
   // --- moments in the reader's own time -------------------------------------------------------
   const local = (root) => root.querySelectorAll("time[datetime]").forEach((each) => {
     const at = new Date(each.dateTime);
@@ -88,31 +91,39 @@
     return { lines: ["--c-blue", "--c-sky", "--c-green", "--c-amber", "--c-red"].map(named), text: named("--c-quiet"), rule: named("--c-rule") };
   };
   const charts = new Map();
+  const drawn = new Map();
   const draw = (canvas) => {
     if (!window.Chart) return;
     const table = document.getElementById(canvas.dataset.chart);
     if (!table) return;
-    charts.get(canvas)?.destroy();
-    const heads = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
-    const rows = [...table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.dataset.value ?? cell.textContent.trim()));
+    const picked = canvas.dataset.columns?.split(",").map(Number);
+    const pick = (cells) => picked ? [cells[0], ...picked.map((n) => cells[n])] : cells;
+    const heads = pick([...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim()));
+    const rows = [...table.tBodies[0].rows].map((row) => pick([...row.cells].map((cell) => cell.dataset.value ?? cell.textContent.trim())));
     const { lines, text, rule } = colours();
+    // Drawn again only when it would look otherwise: a page that follows asks every second.
+    const looks = JSON.stringify([heads, rows, lines]);
+    if (drawn.get(canvas) === looks) return;
+    drawn.set(canvas, looks);
+    charts.get(canvas)?.destroy();
     const small = canvas.dataset.small !== undefined;
+    const across = canvas.dataset.across !== undefined;
     charts.set(canvas, new window.Chart(canvas, {
       type: canvas.dataset.kind || "bar",
       data: {
         labels: rows.map((row) => row[0]),
         datasets: heads.slice(1).map((label, n) => ({
           label, data: rows.map((row) => Number(row[n + 1])), backgroundColor: lines[n], borderColor: lines[n],
-          borderWidth: canvas.dataset.kind === "line" ? 2 : 0, borderRadius: 2, pointRadius: 0, tension: 0.3,
+          borderWidth: canvas.dataset.kind === "line" ? 2 : 0, borderRadius: 2, pointRadius: rows.length > 60 ? 0 : 2, tension: 0.3,
         })),
       },
       options: {
-        animation: false, responsive: true, maintainAspectRatio: false,
+        animation: false, responsive: true, maintainAspectRatio: false, indexAxis: across ? "y" : "x",
         interaction: { mode: "index", intersect: false },
         plugins: { legend: { display: !small && heads.length > 2, labels: { color: text, boxWidth: 12 } } },
         scales: {
-          x: { stacked: canvas.dataset.stacked !== undefined, display: !small, ticks: { color: text, maxRotation: 0 }, grid: { display: false } },
-          y: { stacked: canvas.dataset.stacked !== undefined, display: !small, beginAtZero: true, ticks: { color: text }, grid: { color: rule } },
+          x: { stacked: canvas.dataset.stacked !== undefined, display: !small, beginAtZero: true, ticks: { color: text, maxRotation: 0 }, grid: { display: across, color: rule } },
+          y: { stacked: canvas.dataset.stacked !== undefined, display: !small, beginAtZero: true, ticks: { color: text, autoSkip: !across }, grid: { display: !across, color: rule } },
         },
       },
     }));

@@ -1,0 +1,117 @@
+"""The API's verbs about single people and problems: to be sent, taken apart, erased, merged, seen to."""
+
+from __future__ import annotations
+
+from fastapi import Request
+
+from tillbridge import actions
+from tillbridge.sync.decisions import ClusterState
+from tillbridge.views import duplicates as twice
+from tillbridge.views import person as persons
+from tillbridge.web.api.answers import answers
+from tillbridge.web.api.doing import Did, note
+from tillbridge.web.api.given import (
+    Assign,
+    Confirm,
+    Customers,
+    Id,
+    Limit,
+    Offset,
+    OnePair,
+    Persons,
+    Pressed,
+    Remark,
+    Said,
+)
+from tillbridge.web.api.reading import opened
+from tillbridge.web.console import actions_of, console_of
+from tillbridge.web.errors import NotHere, Unfit
+
+
+@answers(actions.Sent)
+def send_people(request: Request, connection: Id, body: Persons) -> actions.Sent:
+    """Send people whom only Salesforce knows to the till now, as if they were marked there."""
+    note(request, "people sent to the till", connection, ids=body.ids)
+    return actions_of(request).send(connection, "person", body.ids)
+
+
+@answers(actions.TakenApart)
+def part(request: Request, connection: Id, who: Id, body: Pressed) -> actions.TakenApart:  # noqa: ARG001  It has to be meant.
+    """Take a customer and a person of Salesforce apart who were linked by mistake; they wait in review."""
+    by = note(request, "customer unlinked", connection, customer=who)
+    return actions_of(request).part(connection, who, by)
+
+
+@answers(actions.Erased)
+def erase(request: Request, connection: Id, who: Id, body: Confirm) -> actions.Erased:
+    """Erase a person on both sides and here, for good. The name has to be given as it stands here."""
+    books, stores = opened(request, connection)
+    found = persons.person(books, who, stores=stores)
+    if found is None:
+        raise NotHere
+    if " ".join(body.name.split()) != " ".join(found.name.split()):
+        raise Unfit("That is not the person's name as it stands here. Nothing was erased.")
+    note(request, "person erased", connection, customers=[each.side.id for each in found.records])
+    return actions_of(request).erase(connection, found.id)
+
+
+@answers(actions.ChosenNew)
+def choose_new(request: Request, connection: Id, body: Customers) -> actions.ChosenNew:
+    """Say of customers in review that nobody in Salesforce is them: they are created there."""
+    by = note(request, "matches chosen", connection, customers=body.ids, choice="new")
+    return actions_of(request).choose_new(connection, body.ids, by)
+
+
+@answers(Did)
+def assign(request: Request, connection: Id, body: Assign) -> Did:
+    """Let a user see to problems; without a name, nobody in particular."""
+    name = None
+    if body.user is not None:
+        known = console_of(request).access.named(body.user)
+        if known is None or not known[0].active:
+            raise Unfit(f"There is no user called {body.user}.")
+        name = known[0].name
+    by = note(request, "problems assigned", connection, ids=body.ids, to=name)
+    return Did(count=len(actions_of(request).assign(connection, body.ids, name, by)))
+
+
+@answers(Did)
+def remark(request: Request, connection: Id, body: Remark) -> Did:
+    """Write a note on problems."""
+    by = note(request, "problems noted", connection, ids=body.ids)
+    return Did(count=len(actions_of(request).remark(connection, body.ids, body.text, by)))
+
+
+@answers(twice.Duplicates)
+def duplicates(request: Request, connection: Id, offset: Offset = 0, limit: Limit = 50) -> twice.Duplicates:
+    """List who is probably there twice, with what a person does about it in which system."""
+    books, _ = opened(request, connection)
+    return twice.duplicates(books, offset=offset, limit=limit)
+
+
+@answers(actions.Found)
+def look_for_duplicates(request: Request, connection: Id, body: Pressed) -> actions.Found:  # noqa: ARG001  It has to be meant.
+    """Compare everybody whom both sides have shown, and keep who is probably there twice."""
+    note(request, "duplicates looked for", connection)
+    return actions_of(request).look_for_duplicates(connection)
+
+
+@answers(ClusterState)
+def decide_duplicates(request: Request, connection: Id, body: OnePair) -> ClusterState:
+    """Say that the records of a cluster are one person, or several."""
+    by = note(request, "duplicates decided", connection, cluster=body.cluster, word=body.word)
+    return actions_of(request).decide_duplicates(connection, body.cluster, body.word, by)
+
+
+@answers(bool)
+def check_duplicates(request: Request, connection: Id, body: Said) -> bool:
+    """Look whether somebody has merged the records of a cluster meanwhile; answers whether all is done."""
+    note(request, "duplicates checked", connection, cluster=body.cluster)
+    return actions_of(request).check_duplicates(connection, body.cluster)
+
+
+@answers(actions.Merged)
+def merge_duplicates(request: Request, connection: Id, body: Pressed) -> actions.Merged:  # noqa: ARG001  It has to be meant.
+    """Merge in Salesforce what was decided; this cannot be taken back."""
+    note(request, "duplicates merged", connection)
+    return actions_of(request).merge_duplicates(connection)

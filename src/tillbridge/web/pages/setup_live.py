@@ -1,0 +1,100 @@
+"""The wizard's end: the first load, looked at and approved, and the moment from which on all is live."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from starlette.responses import Response
+
+from tillbridge import config as configuration
+from tillbridge.model.errors import SyncError
+from tillbridge.setup import load, steps
+from tillbridge.setup.errands import Errand
+from tillbridge.views.runs import plan
+from tillbridge.views.sales import sales
+from tillbridge.web.console import console_of
+from tillbridge.web.pages import setup
+from tillbridge.web.rendering import go, is_part, page
+from tillbridge.work import wanted_streams
+
+
+def show_load(request: Request, name: str) -> Response:
+    """Show what the first load would bring, or how far looking is."""
+    if (closed := setup.is_closed(request, name, steps.LOAD)) is not None:
+        return closed
+    if (part := setup.progress(request, name, steps.LOAD)) is not None:
+        return part
+    found = setup.setups_of(request).found(name, load.FOUND)
+    console = console_of(request)
+    shown = plan(console.library.books(name), found["plan"]) if found and found.get("plan") else None
+    return setup.step_page(
+        request,
+        name,
+        steps.LOAD,
+        "setup_load.html",
+        errand=setup.errand_of(request, name, steps.LOAD),
+        found=found,
+        shown=shown,
+    )
+
+
+def look(request: Request, name: str) -> Response:
+    """Look at what the first load would bring."""
+    if (closed := setup.is_closed(request, name, steps.LOAD)) is not None:
+        return closed
+    setups, actions = setup.setups_of(request), console_of(request).actions
+
+    def work(errand: Errand) -> None:
+        load.look(setups, actions, name, errand)
+
+    setups.errand(name, steps.LOAD, work)
+    return go(setup.address(name, steps.LOAD))
+
+
+def approve(request: Request, name: str) -> Response:
+    """Agree to the first load."""
+    if (closed := setup.is_closed(request, name, steps.LOAD)) is not None:
+        return closed
+    setups = setup.setups_of(request)
+    if not setups.found(name, load.FOUND):
+        return go(setup.address(name, steps.LOAD))
+    load.approve(setups, console_of(request).actions, name, setup.who(request))
+    setup.note(request, name, "first load approved")
+    return setup.finish(name, steps.LOAD)
+
+
+def show_live(request: Request, name: str) -> Response:
+    """Show what is about to begin; and once it has, what has come across so far."""
+    if (closed := setup.is_closed(request, name, steps.LIVE)) is not None:
+        return closed
+    console, standing = console_of(request), setup.standing_of(request, name)
+    if not standing.is_live:
+        return setup.step_page(request, name, steps.LIVE, "setup_live.html", arrived=None)
+    books = console.library.books(name)
+    found = sales(books)
+    there = [row for row in found.rows if row.crm_id]
+    arrived = {
+        "first": there[0] if there else None,
+        "counts": books.state.count_states(),
+        "streams": [each for each in console.service.streams(name) if each.kind == "backfill"],
+    }
+    if is_part(request):
+        return page(
+            request, "setup_arrived.html", arrived=arrived, here=setup.address(name, steps.LIVE), name=name
+        )
+    return setup.step_page(request, name, steps.LIVE, "setup_live.html", arrived=arrived)
+
+
+def go_live(request: Request, name: str) -> Response:
+    """Let the connection begin."""
+    if (closed := setup.is_closed(request, name, steps.LIVE)) is not None:
+        return closed
+    setups = setup.setups_of(request)
+    wanted = wanted_streams(configuration.load(setups.home(name), setups.env))
+    try:
+        setups.go_live(name, setup.who(request), wanted)
+    except SyncError as error:
+        return setup.step_page(
+            request, name, steps.LIVE, "setup_live.html", 503, arrived=None, why=str(error)
+        )
+    setup.note(request, name, "went live")
+    return go(setup.address(name, steps.LIVE))

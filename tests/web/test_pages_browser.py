@@ -1,0 +1,97 @@
+"""Every page of the console is for everybody: light and dark, on a desk and in a hand."""
+
+import pytest
+from job_plant import until
+from playwright.sync_api import expect, sync_playwright
+from web_pages import ASIDE, PAGES, address_of, known_of, title_of
+from web_served import CHROMIUM, Served, violations
+
+from tillbridge.web.table import ROUTES
+
+PASSWORD = "quiet lamp over rivers"
+DESKTOP, PHONE = {"width": 1440, "height": 1000}, {"width": 390, "height": 844}
+# As people ask for them, and a page that is not there.
+MORE = ("/c/default/customers?show=review", "/nothing-here")
+
+
+def stocked(served):
+    """Something of everything: refused, to be decided about, held back, proven."""
+    world = served.world
+    world.refuse("Account", "LastName", "Novák", "no such family")
+    world.customer("Dora", "Novák", email="dora@novak.example")
+    world.person("Otto", "Kramer", email="anna@prins.example")
+    world.customer("Anna", "Prins", email="anna@prins.example")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    made = Served(tmp_path_factory.mktemp("home"), before=stocked)
+    try:
+        until(made.world.problems, "somebody was refused")
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def page(served):
+    """One page for the whole walk, of whoever is signed in."""
+    assert CHROMIUM.exists(), "chromium is missing. On Debian: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        # Without motion: a colour that is on its way from light to dark is nobody's contrast.
+        context = browser.new_context(base_url=served.url, viewport=DESKTOP, reduced_motion="reduce")
+        made = context.new_page()
+        made.set_default_timeout(30_000)
+        made.goto(served.link)
+        made.get_by_label("Your name").fill("Ana Admin")
+        made.get_by_label("Password", exact=True).fill(PASSWORD)
+        made.get_by_label("The same once more").fill(PASSWORD)
+        made.get_by_role("button", name="Keep it and sign in").click()
+        expect(made.get_by_role("heading", level=1)).to_have_text("Overview")
+        yield made
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def known(page):
+    return known_of(lambda address: page.request.get(address).json())
+
+
+@pytest.mark.parametrize("path", [*PAGES, *MORE])
+def test_a_page_is_for_everybody(page, known, path):
+    complaints = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.set_viewport_size(DESKTOP)
+    page.goto(address_of(path, known))
+    page.evaluate("localStorage.setItem('theme', 'light')")
+    found = {}
+    for theme in ("light", "dark"):
+        page.evaluate("theme => { document.documentElement.dataset.bsTheme = theme; }", theme)
+        found[theme] = violations(page)
+    page.set_viewport_size(PHONE)
+    found["phone"] = violations(page)
+    width = page.evaluate("document.documentElement.scrollWidth")
+
+    assert {"light": [], "dark": [], "phone": []} == found
+    assert width <= PHONE["width"]
+    assert [] == complaints
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_a_page(page, known, path):
+    answer = page.request.get(address_of(path, known))
+
+    assert "text/html" in answer.headers["content-type"]
+    assert answer.status in {200, 404}, "only what a number names may be missing here"
+    assert 200 == answer.status or "{" in path
+
+
+def test_what_is_no_page_is_in_the_table():
+    assert set() == ASIDE.keys() - {route.path for route in ROUTES}
+
+
+def test_no_two_pages_have_one_name():
+    names = [title_of(path) for path in PAGES]
+
+    assert sorted(set(names)) == sorted(names)
