@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: setup browser demo test lint types bench search soak docs clean
+.PHONY: setup browser demo test lint types bench search soak docs screenshots clean
 
 setup: $(STAMP)
 
@@ -46,8 +46,14 @@ search: setup
 soak: setup
 	@$(BIN)/python -m bench.soak
 
+# The reference is written from the code; then every link, anchor and picture of the docs is looked up.
 docs: setup
 	@$(BIN)/python docs/generate.py
+	@$(BIN)/python -m pytest -n 0 tests/test_docs.py
+
+# Pictures of every page, of the demo's jeweller; some minutes.
+screenshots: setup browser
+	@$(BIN)/python docs/screenshots.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

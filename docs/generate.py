@@ -11,20 +11,21 @@ from __future__ import annotations
 import ast
 import inspect
 import io
+import json
 import sys
 import tokenize
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date, time
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, cast, get_args, get_origin
 
 import msgspec
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from tillbridge import config
+from tillbridge import config, metrics
 from tillbridge.cli import app as cli
 from tillbridge.cli import words
 from tillbridge.model import errors
@@ -35,6 +36,8 @@ from tillbridge.sync.functions import FUNCTIONS, REF_KINDS, RESPELLING
 from tillbridge.sync.match import Candidate, Person
 from tillbridge.sync.presets import preset_names, preset_table
 from tillbridge.sync.reconcile import FieldState, Pair
+from tillbridge.web.api import openapi
+from tillbridge.web.app import create_app
 
 REFERENCE = Path(__file__).parent / "reference"
 _MADE = "<!-- Made by docs/generate.py from {source}; change that and run `make docs`. -->\n\n"
@@ -49,6 +52,8 @@ def pages() -> dict[Path, str]:
         "matching.md": ("src/tillbridge/sync/match.py", match_rules),
         "problems.md": ("src/tillbridge/sync/problems.py, model/errors.py and cli/words.py", problem_codes),
         "commands.md": ("src/tillbridge/cli/commands/", commands),
+        "api.md": ("the OpenAPI of src/tillbridge/web/", api),
+        "metrics.md": ("src/tillbridge/metrics.py", metrics_table),
     }
     return {REFERENCE / name: _MADE.format(source=source) + write() for name, (source, write) in made.items()}
 
@@ -100,8 +105,18 @@ def configuration() -> str:
     }
     for name, model in tables.items():
         text += f"## `[{name}]`\n\n{_paragraphs(model.__doc__)}{_settings(model, list(model.model_fields))}"
+        for inner, field in model.model_fields.items():
+            if (held := _held(field)) is not None:
+                text += f"## `[{name}.{inner}]`\n\n{_paragraphs(held.__doc__)}"
+                text += _settings(held, list(held.model_fields))
     others = [name for name in root.model_fields if name not in tables and name != "home"]
     return text + f"## At the top of the file\n\n{_settings(root, others)}"
+
+
+def _held(field: FieldInfo) -> type[BaseModel] | None:
+    """Return the table that a setting is, if it is one."""
+    hints = get_args(field.annotation) or (field.annotation,)
+    return next((each for each in hints if inspect.isclass(each) and issubclass(each, BaseModel)), None)
 
 
 def _settings(model: type[BaseModel], names: Sequence[str]) -> str:
@@ -156,6 +171,8 @@ def _kind(hint: Any) -> str:
         return _kind(args[0])
     if args:
         return " or ".join(_kind(each) for each in args)
+    if inspect.isclass(hint) and issubclass(hint, BaseModel):
+        return "table, see below"
     words: dict[Any, str] = {SecretStr: "text, secret", str: "text", bool: "true or false", Path: "path"}
     return words.get(hint, "number" if hint.__name__ == "Decimal" else hint.__name__)
 
@@ -583,6 +600,151 @@ def _command(name: str, command: Any) -> str:
         value = f" {each.metavar}" if each.param_type_name == "option" and each.metavar else ""
         rows.append([_code(shown + value), each.help or ""])
     return text + (_table(["option", "meaning"], rows) if rows else "")
+
+
+# --- API -----------------------------------------------------------------------------------------
+
+_API = """\
+# The JSON API
+
+Everything that the console's pages show and do, for programs, at `/api/v1` of the address that `tillbridge
+serve` prints. The same description as OpenAPI 3.1: `/api/v1/openapi.json`, for generators of clients.
+
+## Getting in
+
+Make a token in the console: your name at the top right, *Tokens for programs*. A token has its owner's
+role, and a scope: `read` asks, `write` also does. It is shown once.
+
+    curl -H "Authorization: Bearer $TOKEN" https://tillbridge.yourcompany.example/api/v1/connections
+
+`connection` in an address is the connection's name: `default`, where there is only one. Whoever sees some
+stores only is shown those alone, here too. Money and quantities are texts with their decimals, moments are
+UTC (RFC 3339), days are the store's own business days. Lists come in pages: `offset` and `limit` (500 at
+most), and `slice.more` says whether there is more.
+
+"""
+
+_MISTAKES = """\
+## When something goes wrong
+
+The answer is `application/problem+json` (RFC 9457): `title`, `status`, and `detail`, one sentence for
+people; with 422 also `mistakes`, each with the `field` it is about. With 503, `Retry-After` says when to
+ask again. What changes something is written into the audit log with the token's owner.
+
+"""
+
+
+def api() -> str:
+    """Print every operation of the API with what it takes and answers, from its OpenAPI."""
+    # No request is answered here, so that there is no console behind it.
+    described = openapi.document(create_app(cast("Any", None)))
+    text = _API + _MISTAKES + _table(["status", "means"], list(openapi.ERRORS.items()))
+    operations = [
+        (method.upper(), path, each)
+        for path, methods in described["paths"].items()
+        for method, each in methods.items()
+    ]
+    for tag in described["tags"]:
+        text += f"## {tag['name'].capitalize()}\n\n{tag['description']}\n\n"
+        own = [each for each in operations if tag["name"] in each[2]["tags"]]
+        text += "".join(_operation(*each) for each in own)
+    text += "## Values\n\n"
+    for name, schema in sorted(described["components"]["schemas"].items()):
+        if name not in _FASTAPI_ONLY:
+            text += _values(name, schema)
+    return text
+
+
+# What FastAPI would answer, were its errors not answered by us.
+_FASTAPI_ONLY = frozenset({"HTTPValidationError", "ValidationError"})
+
+
+def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+    text = f"### {operation['summary']}\n\n`{method} {path}`\n\n{operation['description']}\n\n"
+    rows = [
+        [_code(each["name"]), each["in"], _shape(each["schema"]), _sample(each.get("example"))]
+        for each in operation.get("parameters", ())
+        if each["name"] != "connection"
+    ]
+    if rows:
+        text += _table(["parameter", "in the", "takes", "for example"], rows)
+    for body in operation.get("requestBody", {}).get("content", {}).values():
+        text += f"Takes {_shape(body['schema'])}, for example:\n\n```json\n{_json(body['example'])}\n```\n\n"
+    answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    return f"{text}Answers {_shape(answer)}.\n\n"
+
+
+def _values(name: str, schema: dict[str, Any]) -> str:
+    said = f"{' '.join(schema['description'].split())}\n\n" if "description" in schema else ""
+    rows = [[_code(key), _shape(each)] for key, each in schema.get("properties", {}).items()]
+    return f"### {name} value\n\n{said}{_table(['field', 'is'], rows) if rows else ''}"
+
+
+def _shape(schema: dict[str, Any]) -> str:
+    """Say in words what a schema holds, with a link to what has a name."""
+    if reference := schema.get("$ref"):
+        name = reference.rpartition("/")[2]
+        return f"[{name}](#{name.lower()}-value)"
+    if "enum" in schema:
+        return " or ".join(_code(json.dumps(each)) for each in schema["enum"])
+    if choices := schema.get("anyOf"):
+        return " or ".join("nothing" if each.get("type") == "null" else _shape(each) for each in choices)
+    match schema.get("type"):
+        case "array":
+            items = schema.get("items") or next(iter(schema.get("prefixItems", ())), {})
+            return f"list of {_shape(items)}" if items else "list"
+        case "object":
+            values = schema.get("additionalProperties")
+            return f"by name: {_shape(values)}" if isinstance(values, dict) and values else "object"
+        case "string":
+            return {"date": "day", "decimal": "amount", "date-time": "moment"}.get(
+                schema.get("format", ""), "text"
+            )
+        case kind:
+            words = {"integer": "whole number", "number": "number", "boolean": "true or false"}
+            return words.get(kind or "", "anything")
+
+
+def _sample(value: Any) -> str:
+    return "" if value is None else _code(str(value))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+# --- metrics -------------------------------------------------------------------------------------
+
+_METRICS = """\
+# Metrics
+
+`tillbridge serve` and every `tillbridge worker` show these at `/metrics`, as Prometheus and OpenMetrics
+read them. A counter's name ends with `_total` there, a histogram's values with `_bucket`, `_sum` and
+`_count`. Nothing in them names a person. What to watch: [operating](../operating.md#metrics).
+
+"""
+
+
+def metrics_table() -> str:
+    """Print every metric with its labels, from the calls that make them."""
+    tree = ast.parse(inspect.getsource(metrics))
+    rows = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _METRIC_KINDS:
+            given = [*node.args, *(k.value for k in node.keywords if k.arg in {"labelnames", "labels"})]
+            name, meaning, *labels = [ast.literal_eval(each) for each in given[:3]]
+            shown = ", ".join(_code(each) for each in (labels[0] if labels else ()))
+            rows.append([_code(name), _METRIC_KINDS[node.func.id], shown, meaning])
+    return _METRICS + _table(["metric", "kind", "labels", "meaning"], sorted(rows))
+
+
+_METRIC_KINDS = {
+    "Counter": "counter",
+    "Gauge": "gauge",
+    "Histogram": "histogram",
+    "GaugeMetricFamily": "gauge",
+    "CounterMetricFamily": "counter",
+}
 
 
 def main() -> int:

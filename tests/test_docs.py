@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src" / "tillbridge"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "salesforce" / "README.md"])
 ADRS = sorted((ROOT / "docs" / "adr").glob("*.md"))
-LINK = re.compile(r"\[(?P<text>[^\]]+)\]\((?P<target>[^)\s]+)\)")
+# A picture may be what another link shows.
+LINK = re.compile(r"(?:\[(?P<text>[^\[\]]+)|\))\]\((?P<target>[^)\s]+)\)")
 CODE = re.compile(r"```.*?```", re.DOTALL)
 SETTING = re.compile(r"`(lightspeed|salesforce|customers|sales|products)\.(?!(?:py|key|crt|lock)`)([a-z_]+)`")
 COMMAND = re.compile(
@@ -25,6 +26,8 @@ COMMAND = re.compile(
     r"|[a-z][a-z-]*)",
     re.MULTILINE,
 )
+IMAGES = sorted((ROOT / "docs" / "img").glob("*"))
+IMAGE_BYTES_MAX, IMAGES_BYTES_MAX = 200_000, 12_000_000
 PYTHON_FILE = re.compile(r"`([\w./-]+\.py)`")
 
 
@@ -34,7 +37,9 @@ def prose(page: Path) -> str:
 
 def links() -> list[pytest.param]:
     return [
-        pytest.param(page, found["text"], found["target"], id=f"{page.relative_to(ROOT)}: {found['target']}")
+        pytest.param(
+            page, found["text"] or "", found["target"], id=f"{page.relative_to(ROOT)}: {found['target']}"
+        )
         for page in PAGES
         for found in LINK.finditer(prose(page))
         if not found["target"].startswith(("http://", "https://", "mailto:"))
@@ -173,3 +178,22 @@ def test_a_decision_tells_its_context_options_choice_and_consequences(path):
     titles = re.findall(r"^## (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
 
     assert ["Context", "Options", "Decision", "Consequences"] == titles
+
+
+def test_every_page_is_reached_from_the_index():
+    found, ways = set(), [ROOT / "docs" / "README.md"]
+    while ways:
+        page = ways.pop()
+        found.add(page)
+        targets = (m["target"].partition("#")[0] for m in LINK.finditer(prose(page)))
+        there = {(page.parent / target).resolve() for target in targets if target.endswith((".md", "/adr"))}
+        ways += [path for path in there - found - set(ways) if path.suffix == ".md"]
+        if ROOT / "docs" / "adr" in there:
+            found.update(ADRS)
+
+    assert set() == {page for page in PAGES if page.is_relative_to(ROOT / "docs")} - found
+
+
+def test_pictures_are_small():
+    assert [] == [path.name for path in IMAGES if path.stat().st_size > IMAGE_BYTES_MAX]
+    assert IMAGES_BYTES_MAX > sum(path.stat().st_size for path in IMAGES)
