@@ -18,6 +18,7 @@ from tillbridge.model.errors import ConfigurationInvalid
 from tillbridge.model.records import Customer, Sale
 from tillbridge.secrets import Vault
 from tillbridge.store import schema
+from tillbridge.store.on_disk import held_by_files
 from tillbridge.store.sought import Sought
 from tillbridge.store.state import State
 
@@ -27,9 +28,6 @@ _DECODE: dict[str, Callable[[bytes], Any]] = {
     "sale page": msgspec.msgpack.Decoder(list[Sale]).decode,
     "customer page": msgspec.msgpack.Decoder(list[Customer]).decode,
 }
-# A file is searched in pieces of this size, each with the end of the one before.
-_PIECE_BYTES = 4_000_000
-_OVERLAP_BYTES = 4_096
 
 
 class Payload(msgspec.Struct, frozen=True):
@@ -166,29 +164,16 @@ def search(state: State, vault: Vault, home: Path, sought: Sought, spared: Colle
                 name = " ".join(str(row[key.name]) for key in table.primary_key)
                 owners = tuple(str(row[own]) for own in ("till_id", "crm_id") if row.get(own))
                 done.hits.append(Hit(f"{table.name} {name}", owners, tuple(what)))
-    for path in sorted(home.rglob("*")):
-        if path.is_file():
-            done.files += 1
-            if held := _in_file(path, sought):
-                done.hits.append(Hit(f"file {path.relative_to(home)}", (), tuple(sorted(held))))
+    held = held_by_files(sorted(path for path in home.rglob("*") if path.is_file()), sought)
+    done.files += len(held)
+    for path, found in held.items():
+        if found:
+            done.hits.append(Hit(f"file {path.relative_to(home)}", (), tuple(found)))
     return done
 
 
 # Columns that hold ids alone: a number there may look like anybody's phone.
 _IDS = frozenset({"till_id", "crm_id", "crm_parent", "sale", "parent", "parent_id", "old_id", "new_id"})
-
-
-def _in_file(path: Path, sought: Sought) -> set[str]:
-    """Say what a file's bytes hold, as they lie there: log lines, and the state's free pages."""
-    found: set[str] = set()
-    with path.open("rb") as file:
-        rest = b""
-        while piece := file.read(_PIECE_BYTES):
-            text = (rest + piece).decode("utf-8", "replace")
-            for line in text.split("\n"):
-                found.update(sought.found_in(line))
-            rest = piece[-_OVERLAP_BYTES:]
-    return found
 
 
 def blot_file(path: Path, sought: Sought) -> int:
