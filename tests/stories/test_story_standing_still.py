@@ -66,3 +66,26 @@ def test_who_works_meanwhile_is_not_undone_and_nothing_is_there_twice(found, eve
     assert 2 == len([row for row in world.all_rows("Account") if row["LastName"] in {"Prins", "Kok"}])
     assert [] == world.problems()
     assert [] == world.differences()
+
+
+@pytest.mark.parametrize("at", range(1, 40, 3))
+def test_a_receipt_that_changes_while_the_load_has_it_in_hand_stays_as_it_is_now(found, at):
+    """The load's job writes over what a poll has written since; the receipt is read once more behind it."""
+    world, _, sales = make(found)
+    ring = world.item("Ring", "300")
+
+    def happens(number):
+        if number == at:
+            world.pass_time(seconds=30)
+            world.floor.void(sales[5], "wrong item")
+            world.sync()
+            for _ in range(2):  # No poll looks back so far.
+                world.pass_time(hours=6)
+                world.ring(ring)
+                world.sync()
+
+    assert at <= load(world, happens)
+    world.sync()
+
+    assert "Voided" == world.row("Sales_Transaction__c", key("sale", sales[5]))["Status__c"]
+    assert [] == world.differences()

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
-from tillbridge.engine import buyers, crowds
+from tillbridge.engine import beside, buyers, crowds
 from tillbridge.engine.arrivals import Arrived, arrive, arrive_on_wish, claim, settle_arrived
 from tillbridge.engine.catalog import directory_rows, load_products, stock_rows
 from tillbridge.engine.connection import Bar, Connection
@@ -70,6 +70,7 @@ class Slice(msgspec.Struct):
     retried: list[int] = []  # problems
     arrived: Arrived = msgspec.field(default_factory=Arrived)
     people_read: bool = False  # who changed in the CRM was just asked
+    passed: list[str] = []  # sales that were carried beside a load, which is through with them
     moved: list[str] = []  # customers whose receipts are read again, since their person moved
     moves: dict[str, str] = {}
     seen_at: datetime | None = None
@@ -177,6 +178,8 @@ def _read(connection: Connection, parts: Collection[str] = PARTS) -> Slice:
     _take_customers(found, [customer for customer, _ in found.arrived.created.values()])
     if AGAIN in parts:
         _read_receipts_to_send_again(connection, found)
+        found.passed = beside.to_read(connection)
+        read_sales_by_id(connection, found, set(found.passed) - found.sales.keys())
     _read_stale(connection, found, parts)
     read_parents(connection, found)
     return found
@@ -418,6 +421,7 @@ def carry(connection: Connection, found: Slice) -> Counter[str]:
         for stream, position in found.moves.items():
             connection.state.move_cursor(c, stream, position)
         keep_pulse(connection.state, c, found.moves, connection.settings.poll_seconds)
+        beside.read(connection, c, found.passed)
         if found.moved:
             still = [i for i in connection.state.kept(c, MOVED_FACT) or [] if i not in found.moved]
             connection.state.keep(c, MOVED_FACT, still)
@@ -446,7 +450,10 @@ def deliver(connection: Connection, found: Slice, *, force: bool) -> Delivery:
     sales = plan_sales(connection, list(found.sales.values()), history=False, seen_at=seen_at)
     moved = buyers.moved_sales(connection, found.sales.values())
     people.begin()
+    loading = bool(found.sales) and beside.is_loading(connection)
     with connection.state.begin() as c:
+        if loading:
+            beside.note(connection, c, found.sales)
         connection.state.settle(c, sales.settled)
         buyers.note(connection, c, moved)
         connection.raw.keep(c, "sale", found.sales.values())

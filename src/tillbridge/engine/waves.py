@@ -17,6 +17,7 @@ from itertools import chain, islice
 
 import msgspec
 
+from tillbridge.engine import beside
 from tillbridge.engine.connection import Connection
 from tillbridge.engine.patches import patch_lookups
 from tillbridge.engine.preflight import forget_objects
@@ -364,6 +365,7 @@ class Wave:
             self._connection.let_pass()
         with self._state.begin() as c:
             self._connection.spool.clear(c, self._number)
+            beside.close(self._connection, c)
 
     def _close_sales(self, sales: list[str]) -> None:
         missing = self._state.missing_for(sales)
