@@ -21,9 +21,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from bench.idle import ALWAYS_OPEN, serving
-from bench.many import client, refresh_token
+from bench.many import client, consumer, org, refresh_token
 from bench.scene import deploy, tell, toml_of
 from tillbridge import config
+from tillbridge.connectors.salesforce.wire import id18
 from tillbridge.engine.backfill import backfill
 from tillbridge.engine.certificate import certify
 from tillbridge.engine.crosscheck import crosscheck
@@ -90,14 +91,14 @@ def _remotes(connections: int) -> Iterator[tuple[str, str]]:
         process.wait()
 
 
-def _toml(urls: tuple[str, str], till_client: str, till_token: str) -> str:
-    return toml_of(*urls, client=till_client, token=till_token, more=f"[schedule]\n{ALWAYS_OPEN}")
+def _toml(urls: tuple[str, str], **own: str) -> str:
+    return toml_of(*urls, more=f"[schedule]\n{ALWAYS_OPEN}", **own)
 
 
 def _first(home: Path, urls: tuple[str, str]) -> None:
     """Set the connection up that all others are copies of."""
     home.mkdir()
-    (home / config.FILE_NAME).write_text(_toml(urls, "demo-client", "demo-refresh"), encoding="utf-8")
+    (home / config.FILE_NAME).write_text(_toml(urls), encoding="utf-8")
     parts = open_home(home, history=True)
     deploy(parts, SystemClock())
     connection = parts.connect(fresh=True)
@@ -120,8 +121,11 @@ def _copy(folder: Path, number: int, urls: tuple[str, str]) -> None:
     """Make one more connection of the first; what is sealed is bound to the connection's name."""
     first, home = folder / "first", folder / CONNECTIONS / f"shop{number:03}"
     shutil.copytree(first, home, ignore=shutil.ignore_patterns("*.lock", FILE_NAME + "*", "*-wal", "*-shm"))
-    (home / config.FILE_NAME).write_text(_toml(urls, client(number), refresh_token(number)), encoding="utf-8")
+    text = _toml(urls, client=client(number), token=refresh_token(number), consumer=consumer(number))
+    (home / config.FILE_NAME).write_text(text, encoding="utf-8")
     state = open_state(home)
+    with state.begin() as c:
+        state.keep(c, "crm_org", id18(org(number)))
     old = vault_in(first / KEY_FILE, first).inherit_kept(state.fact(LASTING))
     reseal(state, old, vault_in(home / KEY_FILE, home))
     state.close()

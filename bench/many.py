@@ -1,7 +1,7 @@
 """Both simulators for many connections in one process: `python -m bench.many COUNT` prints two addresses.
 
-Every connection has a client and a grant of its own; they share one account and
-one org, whose limits are set so high that nothing waits for them.
+Every connection has a client and a grant of its own at the till, and an org of its
+own as far as it can tell: so each has its own limits, as merchants have.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from tillbridge.simulators.httpd import Request, Response, Server
 from tillbridge.simulators.lightspeed import LightspeedApp
 from tillbridge.simulators.lightspeed.grants import Grant, RefreshToken
 from tillbridge.simulators.retailer import Plan
+from tillbridge.simulators.salesforce import SalesforceApp
 
 # A bucket as large as that of a chain with so many registers never fills.
 _REGISTERS = 50_000
 _CALLS_A_DAY = 100_000_000
 _CLIENT = re.compile(rb"client_id=client-\d+")
+_CONSUMER = re.compile(rb"client_id=consumer-(\d+)")
 
 
 def client(number: int) -> str:
@@ -45,6 +47,30 @@ class _AnyClient(LightspeedApp):
         return super().handle(dataclasses.replace(request, body=body))
 
 
+def consumer(number: int) -> str:
+    """Return a connection's app in its org."""
+    return f"consumer-{number}"
+
+
+def org(number: int) -> str:
+    """Return the id of a connection's org, in its short form."""
+    return f"00DWt{1_000 + number:010}"
+
+
+class _AnyOrg(SalesforceApp):
+    """An org that is another one to whoever logs in with another app."""
+
+    def handle(self, request: Request) -> Response:
+        """Answer one vendor request."""
+        found = _CONSUMER.search(request.body) if request.path.startswith("/services/oauth2/") else None
+        if found is None:
+            return super().handle(request)
+        body = _CONSUMER.sub(b"client_id=demo-consumer", request.body)
+        answer = super().handle(dataclasses.replace(request, body=body))
+        theirs = answer.body.replace(self.org.id.encode(), org(int(found[1])).encode())
+        return dataclasses.replace(answer, body=theirs)
+
+
 def main() -> int:
     """Serve until told to stop."""
     count = int(sys.argv[1])
@@ -57,7 +83,7 @@ def main() -> int:
         grant = Grant(frozenset({"employee:all"}), made.grants.employee_id)
         text = refresh_token(number)
         till.grants.refresh_tokens[text] = RefreshToken(text, grant, clock.now())
-    crm = salesforce.build(plan, clock=clock)
+    crm = _AnyOrg(clock, salesforce.build(plan, clock=clock).org)
     crm.org.usage.daily_max = _CALLS_A_DAY
     clock.set(datetime.now(UTC).timestamp())
     servers = [Server(till).start(), Server(crm)]

@@ -105,7 +105,13 @@ def deploy(parts: Parts, clock: Clock) -> None:
 
 
 def toml_of(
-    till: str, crm: str, *, client: str = "demo-client", token: str = "demo-refresh", more: str = ""
+    till: str,
+    crm: str,
+    *,
+    client: str = "demo-client",
+    token: str = "demo-refresh",
+    consumer: str = "demo-consumer",
+    more: str = "",
 ) -> str:
     """Return the configuration of a home whose two sides are simulators at these addresses."""
     return f"""\
@@ -120,7 +126,7 @@ auth_url = "{till}"
 [salesforce]
 login_url = "{crm}"
 auth = "client_credentials"
-client_id = "demo-consumer"
+client_id = "{consumer}"
 client_secret = "demo-consumer-secret"
 
 [safety]

@@ -50,6 +50,14 @@ def connections(folder: Path) -> dict[str, Path]:
     return found
 
 
+def home_of(folder: Path, name: str) -> Path | None:
+    """Return one connection's home; None when there is no such connection. Looks at no other's."""
+    inside = folder / CONNECTIONS / name
+    if is_name(name) and (inside / configuration.FILE_NAME).is_file():
+        return inside
+    return folder if name == DEFAULT and _has(folder, "lightspeed") else None
+
+
 def is_empty(folder: Path) -> bool:
     """Say whether an installation may begin here: nothing is there yet but what a set-up has begun."""
     if not folder.exists():

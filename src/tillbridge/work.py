@@ -232,7 +232,7 @@ class Workshop:
         self._http = Http()
         self._books = SharedBooks(lambda: service)
         self._open: OrderedDict[str, _Opened] = OrderedDict()
-        self._homes: Mapping[str, Path] = {}
+        self._homes: dict[str, Path] = {}
         self._lock = threading.Lock()
         self._rng = random.Random()
         self._watcher = watcher or Nobody()
@@ -323,12 +323,15 @@ class Workshop:
     def _home(self, name: str) -> Path | None:
         """Return a connection's home; while the installation's file cannot be read, where it was."""
         try:
-            self._homes = installation.connections(self._folder)
+            home = installation.home_of(self._folder, name)
         except ConfigurationInvalid:
-            if not self._homes:
+            home = self._homes.get(name)
+            if home is None:
                 raise
-        home = self._homes.get(name)
-        return home if home is not None and (home / FILE_NAME).is_file() else None
+            return home if (home / FILE_NAME).is_file() else None
+        if home is not None:
+            self._homes[name] = home
+        return home
 
     def _held_back(self, stream: Stream) -> Ended | None:
         """Let what can wait do so while polls find the remote down: it would hang beside them."""

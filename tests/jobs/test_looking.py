@@ -119,3 +119,15 @@ def test_a_transaction_that_fails_lets_the_next_one_write(service):
     writing.join(5)
 
     assert "blue" == service.setting("colour")
+
+
+def test_what_need_not_survive_a_power_cut_is_seen_by_all_at_once(service):
+    service.plan_streams("shop", EVERY, 100.0)
+
+    with service.begin(lasting=False) as c:
+        (claimed, *_) = service.claim_due(c, 100.0, 10)
+
+    assert claimed.job in {each.job for each in service.streams("shop") if each.queued}
+    begun = service.began(claimed, 101.0)
+    assert begun is not None
+    assert (claimed.job, 101.0) == (begun.job, begun.began_at)

@@ -86,6 +86,8 @@ def _show(result: Console, checks: list[Check]) -> None:
 
 def _folded(checks: list[Check]) -> Iterator[Check]:
     """Show the first few of the fields that are missing, and count the rest."""
+    from tillbridge.setup.checks import Check
+
     missing = [check for check in checks if check.level == "fail" and check.what.startswith("map.")]
     hidden = missing[_ALIKE_SHOWN:] if len(missing) > _ALIKE_SHOWN + 1 else []
     for check in checks:

@@ -44,10 +44,6 @@ _PURGED_AT_ONCE = 1_000
 # The engine looks so seldom into a queue of its own that we never use.
 _OWN_QUEUE_SECONDS = 60.0
 
-# In a file a look for nothing costs nothing. Each look starts as many as may run at once: thirty every
-# two seconds would be too few for five hundred connections.
-_LOOK_SECONDS = 0.5
-
 # A queue is looked into after so long although nobody has changed anything: a place in this process that
 # was just left is in no table.
 _LOOK_SECONDS_MAX = 5.0
@@ -65,10 +61,12 @@ class Queue(msgspec.Struct, frozen=True):
 
 
 # Queues are apart because priority holds inside a partition only: a person must never wait behind a load.
-# Looking is most of what an idle service burns: half of a core's percent for each look a second.
+# Each look starts as many as may run at once: thirty every two seconds would be too few for five hundred
+# connections. While nothing happens nobody looks into a file (see _Look); on PostgreSQL, looking is most of
+# what an idle worker burns: half of a core's percent for each look a second.
 URGENT = Queue("urgent", 8, 1.0)
-SYNC = Queue("sync", 30, 2.0)
-BACKFILL = Queue("backfill", 4, 4.0)
+SYNC = Queue("sync", 30, 1.0)
+BACKFILL = Queue("backfill", 4, 2.0)
 QUEUES = (URGENT, SYNC, BACKFILL)
 
 # Kind: its queue and its priority there; lower is first, and unset would be before all.
@@ -152,7 +150,7 @@ class Jobs:
                 queue.name,
                 worker_concurrency=queue.at_once,
                 partition_concurrency=1,
-                polling_interval_sec=queue.look_seconds if changes is None else _LOOK_SECONDS,
+                polling_interval_sec=queue.look_seconds,
                 on_conflict="always_update",
             )
             if changes is not None:
@@ -187,7 +185,7 @@ class Jobs:
         )
         if self._service.is_sqlite:
             # Its own would have no WAL, and times a second coarse (see store.service).
-            config["system_database_engine"] = self._service.engine
+            config["system_database_engine"] = self._service.quick
         made = DBOS(config=config)
         # Its own queue, which nothing of ours goes through, would be looked into every second.
         made._registry.get_internal_queue()._polling_interval_sec = _OWN_QUEUE_SECONDS  # noqa: SLF001  See above.

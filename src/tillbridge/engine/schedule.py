@@ -41,7 +41,7 @@ def dispatch(service: Service, queue: Enqueues, now: float) -> int:
     """Queue everything that is due; return how many jobs that made."""
     claimed = 0
     while True:
-        with service.begin() as c:
+        with service.begin(lasting=False) as c:
             due = service.claim_due(c, now, _CLAIMED_AT_ONCE)
             for each in due:
                 queue.enqueue(job_of(each), c)

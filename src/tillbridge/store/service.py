@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -267,7 +268,10 @@ def open_service(url: sa.URL, *, pooled: bool = True) -> Service:
 
     Not `pooled`: every transaction has a connection of its own; for whoever only counts calls.
     """
-    service = Service(_engine(url, pooled=pooled), url)
+    turn = threading.Lock()
+    engine = _engine(url, turn, pooled=pooled)
+    quick = _engine(url, turn, pooled=pooled, synchronous="NORMAL") if _is_file(url) else engine
+    service = Service(engine, url, quick)
     if not _is_up_to_date(service):
         with service.begin() as c:
             _bring_up_to_date(c, url)
@@ -283,34 +287,45 @@ def _is_up_to_date(service: Service) -> bool:
         return False
 
 
-def _engine(url: sa.URL, *, pooled: bool) -> sa.Engine:
+def _is_file(url: sa.URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
+def _engine(url: sa.URL, turn: threading.Lock, *, pooled: bool, synchronous: str = "FULL") -> sa.Engine:
     pool: dict[str, Any] = {"pool_size": _POOL} if pooled else {"poolclass": sa.pool.NullPool}
     if url.get_backend_name() == "sqlite":
         path = Path(url.database or "")
         if not path.exists():
             try:
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                # EXCL: closing one that is there would drop the locks of this process on it.
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            except FileExistsError:
+                pass  # Another process was faster.
             except OSError as error:
                 raise ConfigurationInvalid([(str(path), f"cannot be made: {error.strerror}")]) from error
         if pooled:
             pool["max_overflow"] = 2 * _POOL
         engine = sa.create_engine(url, **pool)
-        sa.event.listen(engine, "connect", _prepare_sqlite)
-        _queue_writers(engine)
+        sa.event.listen(engine, "connect", partial(_prepare_sqlite, synchronous))
+        _queue_writers(engine, turn)
         return engine
     path_of_schemas = {"options": f"-csearch_path={SCHEMA}"}
     return sa.create_engine(url, **pool, pool_pre_ping=True, connect_args=path_of_schemas)
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+def _prepare_sqlite(synchronous: str, connection: sqlite3.Connection, _record: Any) -> None:
     """Set up a connection of the file that the job engine shares with us.
 
     The job engine asks SQLite for times in ways that fail or are a second coarse, depending on the
     versions of Python and SQLite: they are answered here. No statement of ours may use these functions.
     """
     connection.isolation_level = "IMMEDIATE"
-    # FULL: what a person has paused or asked for must survive a power cut.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
+    for pragma in (
+        "journal_mode=WAL",
+        f"synchronous={synchronous}",
+        "busy_timeout=30000",
+        "foreign_keys=ON",
+    ):
         connection.execute(f"PRAGMA {pragma}")
     if sys.version_info < (3, 12):
         connection.create_function("strftime", 2, _seconds_now)
@@ -323,13 +338,12 @@ _HAS_TURN = "has the turn to write"
 _WAIT_SECONDS = 30.0
 
 
-def _queue_writers(engine: sa.Engine) -> None:
+def _queue_writers(engine: sa.Engine, turn: threading.Lock) -> None:
     """Let the threads of this process write one after the other.
 
     SQLite has whoever finds the file locked look again after a while, and lets in whoever looks at the
     right moment: of dozens that write, one may wait for ever, and all of them burn what they wait.
     """
-    turn = threading.Lock()
 
     def wait(connection: sa.Connection, _cursor: Any, statement: str, *_: Any) -> None:
         if not connection.info.get(_HAS_TURN) and statement.lstrip()[:6].upper() in _WRITES:
@@ -409,8 +423,10 @@ class Changes:
 class Service:
     """The shared tables. Every method is one short transaction, unless it is handed one."""
 
-    def __init__(self, engine: sa.Engine, url: sa.URL) -> None:
+    def __init__(self, engine: sa.Engine, url: sa.URL, quick: sa.Engine) -> None:
+        """Take the engines: `quick` is the same, but for what it writes surviving a power cut."""
         self.engine = engine
+        self.quick = quick
         self.url = url
 
     @property
@@ -419,15 +435,22 @@ class Service:
         return self.engine.dialect.name == "sqlite"
 
     @contextmanager
-    def begin(self) -> Iterator[sa.Connection]:
-        """Open one short transaction; it commits at the end of the block."""
+    def begin(self, *, lasting: bool = True) -> Iterator[sa.Connection]:
+        """Open one short transaction; it commits at the end of the block.
+
+        What a person has paused or asked for must survive a power cut. What is not `lasting` need not: whose
+        turn it is, which job runs, what was due, the last calls that were counted. A cut ends all who hold
+        it, the newest of it is lost together, and what is due is found due again. A killed process loses
+        nothing. Hundreds of slices a minute would wait for the disk ten times each.
+        """
         where = Path(self.url.database or "") if self.is_sqlite else self.url
-        with plain_words(where), self.engine.begin() as connection:
+        with plain_words(where), (self.engine if lasting else self.quick).begin() as connection:
             yield connection
 
     def close(self) -> None:
         """Let the database go."""
         self.engine.dispose()
+        self.quick.dispose()
 
     def watch(self) -> Changes | None:
         """Return what tells whether anything has changed; None where that would be a question, too."""
@@ -548,12 +571,12 @@ class Service:
         """Return when the next stream is due that nobody has claimed; None: not by itself."""
         stopped = sa.union_all(sa.select(stop.c.scope), sa.select(away.c.connection))
         waits = (~stream.c.queued, ~stream.c.paused, stream.c.connection.not_in(stopped))
-        with self.begin() as c:
+        with self.begin(lasting=False) as c:
             return c.execute(sa.select(sa.func.min(stream.c.next_due)).where(*waits)).scalar()
 
     def began(self, job: Stream | tuple[str, str, str, int], now: float) -> Stream | None:
         """Note that a stream's job begins; None when a newer one has taken its place, or it is paused."""
-        with self.begin() as c:
+        with self.begin(lasting=False) as c:
             row = c.execute(_BEGAN, {**_which(job), "now": now}).first()
             if row is None:
                 return None
@@ -575,7 +598,7 @@ class Service:
             "counted": msgspec.json.encode(dict(ended.counts)).decode(),
             "seconds": ended.next_in,
         }
-        with self.begin() as c:
+        with self.begin(lasting=False) as c:
             c.execute(_ENDED, {**_which(job), **values})
 
     def wish(self, connection: str, kind: str | None, name: str | None, now: float) -> int:
@@ -615,7 +638,7 @@ class Service:
 
     def release(self, job: Stream, now: float, *, why: str) -> None:
         """Let a stream whose job has vanished be due again."""
-        with self.begin() as c:
+        with self.begin(lasting=False) as c:
             mine = (*_at(job.connection, job.kind, job.name), stream.c.gen == job.gen, stream.c.queued)
             c.execute(sa.update(stream).where(*mine).values(queued=False, next_due=now, why=why))
 
@@ -637,14 +660,14 @@ class Service:
 
     def stopped(self) -> dict[str, tuple[str, float]]:
         """Return what is to stand still, why, and since when."""
-        with self.begin() as c:
+        with self.begin(lasting=False) as c:
             return {row.scope: (row.why, row.since) for row in c.execute(sa.select(stop))}
 
     # --- workers -------------------------------------------------------------------------------
 
     def beat(self, worker_id: str, dead_after: float) -> list[str]:
         """Say that a worker lives; return those that no longer do, each told to one asker only."""
-        with self.begin() as c:
+        with self.begin(lasting=False) as c:
             now = self.now(c)
             mine = worker.c.id == worker_id
             if not c.execute(sa.update(worker).where(mine).values(seen=now, reaped=False)).rowcount:
@@ -682,7 +705,7 @@ class Service:
     def take_lease(self, name: str, holder: str, seconds: float, *, hurry: bool) -> int | None:
         """Take a lease; return its token, or None while another holds it or one in a hurry waits for it."""
         take = _TAKE_IN_A_HURRY if hurry else _TAKE
-        with self.begin() as c:
+        with self.begin(lasting=False) as c:
             now = self.now(c)
             values = {"of": name, "by": holder, "now": now, "then": now + seconds}
             taken = c.execute(take, values).first()
@@ -694,7 +717,7 @@ class Service:
 
     def keep_lease(self, name: str, token: int, seconds: float) -> tuple[bool, bool]:
         """Hold a lease for longer; return whether it is still ours, and whether one in a hurry waits."""
-        with self.begin() as c:
+        with self.begin(lasting=False) as c:
             now = self.now(c)
             mine = (lease.c.name == name, lease.c.token == token, lease.c.holder.isnot(None))
             kept = c.execute(
@@ -704,7 +727,7 @@ class Service:
 
     def wanted_leases(self) -> set[str]:
         """Return the leases that somebody in a hurry waits for."""
-        with self.begin() as c:
+        with self.begin(lasting=False) as c:
             return set(c.execute(sa.select(lease.c.name).where(lease.c.wanted_until > self.now(c))).scalars())
 
     def check_lease(self, connection: sa.Connection, name: str, token: int) -> bool:
@@ -719,7 +742,7 @@ class Service:
 
     def give_back(self, name: str, token: int) -> None:
         """Give a lease back; one that was lost stays with its new holder."""
-        with self.begin() as c:
+        with self.begin(lasting=False) as c:
             c.execute(_GIVE_BACK, {"of": name, "number": token})
 
     # --- budgets and settings ------------------------------------------------------------------
@@ -727,7 +750,7 @@ class Service:
     def change_budget(self, quota: str, change: Callable[[str | None], tuple[str, T]]) -> T:
         """Replace what is known of a quota while nobody else does; return what `change` answers beside it."""
         own = budget.c.quota == quota
-        with self.begin() as c:
+        with self.begin(lasting=False) as c:
             asked = sa.select(budget.c.value, budget.c.version).where(own)
             if self.is_sqlite:
                 # The driver would begin its transaction only at the first change, behind our reading.
