@@ -443,10 +443,13 @@ class Actions:
 
     # --- people --------------------------------------------------------------------------------
 
-    def choose(self, name: str, till_id: str, choice: str, by: str) -> Chosen:
-        """Link a customer in review to the person chosen, or create it ("new")."""
+    def choose(self, name: str, till_id: str, choice: str, by: str, *, other: bool = False) -> Chosen:
+        """Link a customer in review to the person chosen, or create it ("new").
+
+        `other`: it may be somebody whom they were not shown beside.
+        """
         with self._at_work(name, "choose") as (_, connection, counts):
-            found = desk.choose(connection, till_id, choice, by)
+            found = desk.choose(connection, till_id, choice, by, is_candidate=not other)
             counts["chosen"] += 1
         return _chosen(till_id, found)
 
@@ -500,10 +503,18 @@ class Actions:
             remains=[Remains(**each) for each in report["remains"]],
         )
 
-    def keep(self, name: str, conflicts: Sequence[int], winner: Side, by: str) -> Kept:
-        """Say which side counts in these conflicts, and carry them."""
+    def keep(
+        self,
+        name: str,
+        conflicts: Sequence[int],
+        winner: Side,
+        by: str,
+        seen: Mapping[int, str] | None = None,
+    ) -> Kept:
+        """Say which side counts in these conflicts, and carry them. `seen`: the marks of what was shown."""
         with self._at_work(name, "conflicts") as (parts, connection, counts):
             wanted = [rulings.wanted(parts.changes, number) for number in dict.fromkeys(conflicts)]
+            rulings.check_seen(wanted, seen or {})
             ruled = rulings.keep(connection, wanted, winner, by)
             counts.update({"settled": len(ruled.settled), "left": len(ruled.left)})
         return Kept(

@@ -403,6 +403,9 @@ class Oidc(_Table):
     roles: dict[str, Literal["viewer", "operator", "admin"]] = {}
     # Who is in none of them: a role, or empty to refuse them.
     default_role: Literal["viewer", "operator", "admin"] | None = None
+    # Which stores a viewer sees by group, as codes or connection/code: {"harbour" = ["2"], "head" = ["*"]};
+    # "*" is all. A viewer in none of them is refused. Empty: what is set under Users, and all at first.
+    stores: dict[str, Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]] = {}
     email_domains: tuple[Annotated[str, AfterValidator(_domain)], ...] = ()  # empty: any
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from installed import Installation
 
 from tillbridge.secrets import SealedSecrets, open_vault
+from tillbridge.store.access import Access
 from tillbridge.store.service import Ended, open_service, service_url
 from tillbridge.wiring import alone
 
@@ -49,6 +50,18 @@ def shops(tmp_path):
 def test_several_and_none_named_lists_them(two):
     ran = two.cli("status")
     assert (2, True) == (ran.status, "several connections: name one of north, south" in ran.said)
+
+
+def test_a_link_leads_to_the_console_that_runs(two):
+    service = open_service(service_url(two.folder, None))
+    access = Access(service)
+    access.serves_at("http://127.0.0.1:8778")
+    running = two.cli("users", "link")
+    access.serves_at(None)
+    service.close()
+
+    assert running.out.startswith("http://127.0.0.1:8778/enter/"), running.said
+    assert two.cli("users", "link").out.startswith("http://127.0.0.1:8642/enter/")
 
 
 def test_an_unknown_name_lists_those_that_there_are(two):

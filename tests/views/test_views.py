@@ -1,20 +1,24 @@
 """The views over a small world: what each page shows, and what somebody of one store does not see."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
 import msgspec
 import pytest
 
+from tillbridge.store.days import Days
 from tillbridge.views.budget import budget
 from tillbridge.views.certificates import certificate, certificates, store_day
 from tillbridge.views.customers import customers
 from tillbridge.views.decisions import conflicts, reviews
-from tillbridge.views.overview import overview
+from tillbridge.views.figures import moment_of
+from tillbridge.views.overview import Freshness, StoreToday, arrived, overview
 from tillbridge.views.person import person
 from tillbridge.views.problems import problem, problem_list, problems
 from tillbridge.views.products import product, products
 from tillbridge.views.receipt import receipt
+from tillbridge.views.roll import Roll
 from tillbridge.views.runs import run, runs, work
 from tillbridge.views.sales import Wanted, amount_in, sales
 from tillbridge.views.stores import parts_of, stores_page
@@ -141,6 +145,21 @@ def test_refunds_are_linked_both_ways(opened):
     assert (2, 1, Decimal(0), 0.5) == (total.receipts, total.refunds, total.takings, total.refund_rate * 0.5)
 
 
+def test_goods_that_come_back_name_no_sale_of_a_store_that_is_not_to_be_seen(opened):
+    world = opened()
+    other = str(world.shop("Southgate", "Europe/Amsterdam"))
+    sold = world.ring(world.item("Ring", "100"))
+    world.backfill()
+    world.pass_time(minutes=3)
+    back = world.floor.refund(sold)["saleID"]
+    world.till_row("Sale", back)["shopID"] = int(other)
+    world.sync()
+    books = opened.look_into(world)
+    told = [receipt(books, str(back), stores=stores).goods for stores in (None, {other})]
+
+    assert [[str(sold)], [None]] == [[each.comes_back_from for each in goods] for goods in told]
+
+
 # --- what waits ----------------------------------------------------------------------------------
 
 
@@ -166,12 +185,41 @@ def test_the_overview_adds_today_up_in_both_systems(shop):
 
     assert (Decimal("345.60"), Decimal("345.60")) == (page.till_total, page.crm_total)
     assert {"Albany": 2, "Southgate": 2} == {each.store: each.receipts for each in page.stores}
+    assert "confirmed" == page.arrived
     assert [False] * len(page.freshness) == [each.is_late for each in page.freshness]
     assert 24 == len(page.calls)
     assert (7, 5) == (page.calls[-1].till, page.calls[-1].crm)
     assert 1 == page.open_problems
     assert {"problem": 1} == page.backlog["customer"]
     assert {"crm", "till"} == {gauge.side for gauge in page.gauges}
+
+
+class Reading(Roll):
+    """A roll that has not read anybody yet, as right after a start."""
+
+    def refresh(self):
+        pass
+
+
+def test_the_overview_says_while_people_are_still_being_read(shop):
+    roll = Reading(shop.books.state, shop.books.people, shop.books.arrivals, shop.books.clock)
+    page = overview(replace(shop.books, roll=roll))
+
+    assert (False, 0) == (page.people_complete, sum(page.people.values()))
+    assert overview(shop.books).people_complete
+
+
+def test_a_stream_that_was_never_read_is_late_once_it_should_have_been(shop):
+    service, now = shop.books.service, shop.books.now()
+
+    def late_when_due(due):
+        service.plan_streams("default", {("poll", "voids"): 3_600.0}, due)
+        found = {each.stream: each for each in overview(shop.books).freshness}["voids"]
+        service.plan_streams("default", {}, due)
+        assert found.read_at is None
+        return found.is_late
+
+    assert (False, True) == (late_when_due(now - 3_600), late_when_due(now - 4 * 3_600))
 
 
 def test_runs_are_listed_with_what_they_spent(shop):
@@ -333,3 +381,64 @@ def test_somebody_of_one_store_sees_nothing_of_the_other(shop):
     assert person(books, shop.carla, stores=only) is None
     assert [shop.second] == [line.id for line in person(books, shop.ada, stores=only).receipts]
     assert 1 == person(books, shop.ada, stores=only).bought.receipts
+
+
+def test_somebody_of_one_store_is_not_told_which_receipt_of_another_holds_the_proof_up(shop):
+    with shop.remembered() as state:
+        Days(state).note_held_up("receipt 77 of Albany waits")
+    told = [
+        certificates(shop.books, TODAY, TODAY, stores=stores).held_up for stores in (None, [shop.shops[1]])
+    ]
+
+    assert "receipt 77 of Albany waits" == told[0]
+    assert "77" not in told[1]
+
+
+# --- what the overview says of today -------------------------------------------------------------
+
+
+def of_sales(*, late):
+    return Freshness(
+        stream="sales",
+        read_at=moment_of(1_800_000_000.0),
+        age_seconds=5.0,
+        every_seconds=30.0,
+        is_late=late,
+        polls=[],
+        worst=[],
+    )
+
+
+def takings(receipts, crm_receipts, till, crm):
+    return StoreToday(
+        store_id="1",
+        store="Albany",
+        day="2026-11-20",
+        receipts=receipts,
+        till=Decimal(till),
+        crm_receipts=crm_receipts,
+        crm=Decimal(crm),
+        on_the_way=[],
+        tick="open",
+        certificate=None,
+        certified_day=None,
+        differing=0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("sentence", "late", "today", "word"),
+    [
+        ("all are there", False, [takings(2, 2, 10, 10)], "confirmed"),
+        ("what cancels out is on the way", False, [takings(2, 0, 0, 0)], "on the way"),
+        ("who has not looked does not know", True, [takings(2, 2, 10, 10)], "late"),
+        ("nor of a day without receipts", True, [takings(0, 0, 0, 0)], "late"),
+        ("nothing is no agreement", False, [takings(0, 0, 0, 0)], "nothing sold"),
+    ],
+)
+def test_the_overview_says_what_the_crm_has_confirmed_and_no_more(sentence, late, today, word):
+    assert word == arrived([of_sales(late=late)], today), sentence
+
+
+def test_the_overview_says_nothing_of_sales_that_were_never_read():
+    assert "late" == arrived([], [takings(0, 0, 0, 0)])

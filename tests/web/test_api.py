@@ -184,6 +184,7 @@ def test_a_connection_rests_and_goes_on(office, api):
     ("sentence", "path", "body", "status", "words"),
     [
         ("an id is no sentence", "customers/sync", {"ids": ["a b"]}, 422, "ids.0"),
+        ("a customer of the till has a number", "customers/sync", {"ids": ["1", "abc"]}, 422, "ids.1"),
         ("nobody is sent by nobody", "customers/sync", {"ids": []}, 422, "ids"),
         ("a body has no other fields", "customers/sync", {"ids": ["1"], "force": True}, 422, "force"),
         ("a problem has to be there", "problems/retry", {"ids": [999]}, 404, "no problem 999"),
@@ -215,6 +216,17 @@ def test_what_cannot_be_done_is_said_in_one_sentence(api, sentence, path, body, 
     )
     assert status == answer.json()["status"]
     assert words in answer.json()["detail"]
+
+
+def test_a_list_counts_to_its_end_from_beyond_it_too(office, api):
+    for name in ("customers", "sales", "products"):
+        whole = len(api.get(f"{HERE}/{name}").json()["rows"])
+        assert whole == api.get(f"{HERE}/{name}", params={"offset": 5_000}).json()["slice"]["total"], name
+
+
+def test_no_amount_is_too_large_to_look_for(office, api):
+    assert [] == api.get(f"{HERE}/sales", params={"q": f"{10**22}.00"}).json()["rows"]
+    assert [str(office.sale)] == [row["id"] for row in api.get(f"{HERE}/sales").json()["rows"]]
 
 
 @pytest.mark.parametrize(

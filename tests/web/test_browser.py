@@ -62,9 +62,7 @@ def page(chromium, served, state):
 def test_the_first_link_leads_in_and_is_used_up(page, served):
     page.goto("/")
     expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
-    expect(page.get_by_role("table", name="Today's takings per store in both systems")).to_contain_text(
-        "Harbour"
-    )
+    expect(page.get_by_role("table", name="Today's takings per store")).to_contain_text("Harbour")
 
     page.goto(served.link)
 
@@ -105,6 +103,31 @@ def test_three_customers_are_ticked_and_sent_and_each_says_what_became_of_it(pag
     for person in served.people[:3]:
         expect(page.locator(f"#fate-{person}")).to_have_text(re.compile("In Salesforce|Nothing new"))
     assert {f"190001-C{person}" for person in served.people[:3]} <= set(served.world.rows("Account"))
+
+
+def test_a_double_click_sends_once(page, served):
+    open_customers(page, served)
+    page.locator(f'input[data-tick][value="{served.people[0]}"]').check()
+    sent = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    button = page.get_by_role("button", name="Sync to Salesforce")
+    button.dblclick()
+
+    expect(page.locator("#sent")).to_contain_text("1 done", timeout=20_000)
+    assert [f"{served.url}/c/default/customers/sync"] == sent
+    # Once it has been answered, the next one is meant.
+    button.click()
+    expect(page.locator("#sent")).to_contain_text("On the way")
+    assert 2 == len(sent)
+
+
+def test_a_table_beside_a_chart_is_folded_until_somebody_opens_it(page):
+    page.goto("/c/default")
+    table = page.get_by_role("table", name="API calls by hour")
+    expect(page.locator("canvas[data-chart=calls]")).to_be_visible()
+    expect(table).to_be_hidden()
+    page.locator("details:has(#calls) summary").click()
+    expect(table).to_be_visible()
 
 
 def test_a_customer_is_found_as_somebody_types(page, served):
@@ -165,7 +188,10 @@ def test_all_of_it_works_without_a_script(chromium, served, state):
     page.goto("/c/default/customers?q=lindqvist")
     page.locator("input[data-tick]").first.check()
     page.get_by_role("button", name="Sync to Salesforce").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Sent to Salesforce")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sent across")
+    page.goto("/c/default")
+    expect(page.get_by_role("table", name="API calls by hour")).to_be_visible()
+    expect(page.locator("canvas[data-chart=calls]")).to_be_hidden()
     context.close()
 
 

@@ -219,6 +219,72 @@ def test_a_viewers_stores_stay_theirs(plant, provider):
     assert {"default": ["001"]} == person_named(plant, "Ana Silva").limits
 
 
+def test_a_viewers_stores_are_theirs_again_after_another_role(plant, provider):
+    plant.person("Root", "admin")
+    provider.groups = ["floor"]
+    come_back(plant, provider)
+    number = person_named(plant, "Ana Silva").id
+    plant.access.change(number, role="viewer", limits={"default": ["001"]}, active=True)
+    provider.groups = ["office"]
+    come_back(plant, provider)
+    between = person_named(plant, "Ana Silva")
+    provider.groups = ["floor"]
+    come_back(plant, provider)
+
+    assert ("operator", None) == (between.role, between.limits)
+    assert {"default": ["001"]} == person_named(plant, "Ana Silva").limits
+
+
+STORES = 'stores = { "harbour" = ["2"], "hill" = ["default/1"], "auditors" = ["*"] }\n'
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        pytest.param(["floor", "harbour"], {"default": ["2"]}, id="one store"),
+        pytest.param(["floor", "harbour", "hill"], {"default": ["1", "2"]}, id="the stores of all groups"),
+        pytest.param(["floor", "harbour", "auditors"], None, id="all stores"),
+        pytest.param(["office", "harbour"], None, id="an operator acts on all"),
+    ],
+)
+def test_groups_name_a_viewers_stores(plant, provider, groups, expected):
+    plant.person("Root", "admin")
+    set_up(plant, provider, STORES)
+    provider.groups = groups
+    come_back(plant, provider)
+    first = person_named(plant, "Ana Silva").limits
+    provider.groups = ["floor", "hill"]
+    come_back(plant, provider)
+
+    assert (expected, {"default": ["1"]}) == (first, person_named(plant, "Ana Silva").limits)
+
+
+def test_a_viewer_whose_stores_no_group_names_is_refused(plant, provider):
+    set_up(plant, provider, STORES)
+    provider.groups = ["floor"]
+
+    assert "no group that names the stores" in refused(plant, provider)
+    assert [] == plant.access.people()
+
+
+def test_tokens_rest_when_nobody_came_from_the_provider_for_a_week(plant, provider):
+    browser, _ = come_back(plant, provider)
+    assert "your tokens rest" in browser.get("/account").text
+    secret = plant.access.make_token(person_named(plant, "Ana Silva").id, "x", ["read"], plant.now(), None)
+    bearer = {"authorization": f"Bearer {secret}"}
+    program = plant.browser()
+
+    def asks():
+        return program.get("/api/v1/connections", headers=bearer).status_code
+
+    fresh = asks()
+    plant.clock.sleep(7 * 86_400 + 1)
+    rested = asks()
+    come_back(plant, provider)
+
+    assert (200, 401, 200) == (fresh, rested, asks())
+
+
 def test_there_is_no_password_to_choose(plant, provider):
     browser, _ = come_back(plant, provider)
 
@@ -257,6 +323,16 @@ WHO = {
         lambda p: p.user.pop("email"),
         'email_domains = ["shop.example"]',
         "not of a domain",
+    ),
+    "an e-mail that a list vouches for": (
+        lambda p: p.user.update(email_verified=[True]),
+        'email_domains = ["shop.example"]',
+        "does not vouch",
+    ),
+    "an e-mail that an object vouches for": (
+        lambda p: p.user.update(email_verified={"value": True}),
+        'email_domains = ["shop.example"]',
+        "does not vouch",
     ),
     "an e-mail that nobody vouches for": (
         lambda p: p.user.update(email_verified=False),

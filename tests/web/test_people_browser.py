@@ -104,8 +104,8 @@ PAGES = {
     "somebody in conflict": "/customers/{vera}",
     "somebody of Salesforce alone": "/customers/{carla}",
     "somebody who is there twice": "/customers/{holms[0]}",
-    "unlink": "/customers/{tom}/unlink",
-    "erase": "/customers/{tom}/erase",
+    "unlink": "/customers/{people[4]}/unlink",  # the others are parted or erased, in any order
+    "erase": "/customers/{people[4]}/erase",
     "reviews": "/reviews",
     "conflicts": "/conflicts",
     "problems": "/problems",

@@ -1,10 +1,13 @@
 """Pages and verbs about people and problems, asked over HTTP: what they show, do, write down and refuse."""
 
 from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pytest
 from test_api import HERE, Office
 from web_console import Browser
+
+from tillbridge.engine.fates import fate
 
 PAGES = "/c/default"
 
@@ -18,6 +21,7 @@ class Desk(Office):
         self.carla = world.person("Carla", "Quist", email="carla@quist.example")
         self.otto = world.person("Otto", "Kramer", email="anna@prins.example")
         self.anna = world.customer("Anna", "<b>Prins</b>", email="anna@prins.example")
+        world.ring(self.ring, customer=self.anna)
         world.pass_time(minutes=5)
         world.sync()
 
@@ -119,8 +123,8 @@ def test_problems_are_noted_assigned_and_ignored_with_who_and_when(desk, presses
         told["problem"]["assignee"],
         told["problem"]["note"],
     )
-    assert ["note", "assigned", "ignored"] == [each["what"] for each in told["remarks"]]
-    assert {"browser operator"} == {each["by"] for each in told["remarks"]}
+    assert ["note", "assigned", "ignored"] == [each["what"] for each in told["remarks"]][-3:]
+    assert {"browser operator"} == {each["by"] for each in told["remarks"][-3:]}
     assert {"problems noted", "problems assigned", "problems ignored"} <= set(desk.noted())
     presses.press(f"{PAGES}/problems/retry", number=number)
 
@@ -142,14 +146,64 @@ def test_a_review_shows_both_sides_escaped_with_what_is_the_same(desk, presses):
     assert (["emails"], ["name"]) == (review["candidates"][0]["same"], review["candidates"][0]["differs"])
 
 
-def test_a_customer_is_taken_apart_over_the_api_and_the_same_is_chosen_again(desk):
+def test_a_customer_is_taken_apart_over_the_api_and_the_same_is_chosen_again(desk, presses):
     api = desk.client()
     crm_id = desk.world.known("customer", desk.ada).crm_id
     done = api.post(f"{HERE}/customers/{desk.ada}/unlink", json={}).json()
     assert (crm_id, 1) == (done["crm_id"], done["receipts"])
     assert 422 == api.post(f"{HERE}/customers/{desk.ada}/unlink", json={}).status_code
+    refused, was_done = desk.access.entries(limit=2)
+    assert ("customer unlinked", {"customer": str(desk.ada)}) == (was_done.what, was_done.detail)
+    assert "linked to nobody" in refused.detail["refused"]
+    shown = api.get(f"{HERE}/customers/{desk.ada}").json()
+    assert ("review", []) == (shown["state"], shown["fields"])
+    stranger = api.post(f"{HERE}/reviews/{desk.ada}/choose", json={"choice": desk.carla})
+    assert (422, True) == (stranger.status_code, "was found to be like" in stranger.json()["detail"])
+    assert 422 == presses.press(f"{PAGES}/reviews", who=str(desk.ada), choice=desk.carla).status_code
     back = api.post(f"{HERE}/reviews/{desk.ada}/choose", json={"choice": crm_id}).json()
     assert ("settled", crm_id) == (back["state"], back["crm_id"])
+
+
+def test_what_was_refused_is_written_down_as_refused(desk, presses):
+    api, number = desk.client(), desk.problem_of(desk.dora)
+    answers = {
+        "match chosen": presses.press(f"{PAGES}/reviews", who=str(desk.dora), choice="new"),
+        "conflict decided": presses.press(f"{PAGES}/conflicts", number="77", winner="till"),
+        "plan approved": presses.press(f"{PAGES}/plans/77/approve", checksum="x"),
+        "plan dropped": api.post(f"{HERE}/plans/77/drop", json={}),
+        "problem edited": api.post(f"{HERE}/problems/{number}/edit", json={"fields": {"No": "Novák"}}),
+    }
+    lines = {each.what: each.detail.get("refused") for each in desk.access.entries(limit=len(answers))}
+
+    assert {True} == {400 <= each.status_code < 500 for each in answers.values()}, answers
+    assert set(answers) == {what for what, why in lines.items() if why}
+    assert "Novák" not in str(desk.access.entries(limit=1))
+
+
+@pytest.mark.parametrize("limits", ["High Street", ",", "1, 77", "default/"])
+def test_a_store_that_is_not_there_limits_nobody(desk, limits):
+    admin = desk.browser("admin")
+    before = len(desk.access.people())
+    answer = admin.press("/settings/people", name="Vic", role="viewer", limits=limits)
+    sent = {"headers": {"x-csrf-token": admin.csrf, "sec-fetch-site": "same-origin"}}
+    codes = {"default": [limits]}
+    body = {"name": "Vic", "role": "viewer", "limits": codes}
+
+    assert [422, 422] == [answer.status_code, admin.post("/api/v1/users", json=body, **sent).status_code]
+    assert before == len(desk.access.people())
+
+
+def test_somebody_else_is_chosen_when_it_is_said_so(tmp_path_factory):
+    with ExitStack() as stack:
+        desk = Desk(tmp_path_factory.mktemp("other"), stack)
+        api, anna = desk.client(), f"{HERE}/reviews/{desk.anna}/choose"
+        assert 422 == api.post(anna, json={"choice": desk.carla}).status_code
+
+        done = api.post(anna, json={"choice": desk.carla, "other": True}).json()
+        (line,) = desk.access.entries(limit=1)
+
+    assert ("settled", desk.carla) == (done["state"], done["crm_id"])
+    assert {"customer": str(desk.anna), "choice": desk.carla, "other": True} == line.detail
 
 
 def test_an_administrator_alone_erases_and_types_the_name(tmp_path_factory):
@@ -184,3 +238,106 @@ def test_a_viewer_is_offered_nothing_to_press(desk):
     posts = {path: text.count('method="post"') for path, text in shown.items()}
     # One form signs out; the list stands in one that nothing submits.
     assert {"customers": 2, **dict.fromkeys(list(shown)[1:], 1)} == posts
+
+
+def test_a_viewer_of_one_store_is_not_shown_whom_its_customers_may_be(desk):
+    code = desk.client().get(f"{HERE}/stores").json()[0]["code"]
+    limited = desk.client("read", "viewer", {"default": [code]})
+    shown = [limited.get(f"{HERE}/{path}").json() for path in ("reviews", f"customers/{desk.anna}")]
+
+    assert [[str(desk.anna)], str(desk.anna)] == [[each["id"] for each in shown[0]["rows"]], shown[1]["id"]]
+    assert [[], []] == [shown[0]["rows"][0]["candidates"], shown[1]["candidates"]]
+    assert "Kramer" not in str(shown)
+    assert "Kramer" in desk.client().get(f"{HERE}/customers/{desk.anna}").text
+
+
+# --- conflicts -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def contested(tmp_path):
+    """A desk where both sides have moved Ada's e-mail twice since it was looked at."""
+    with ExitStack() as stack:
+        desk = Desk(tmp_path, stack)
+        both_sides_move(desk, "first")
+        desk.before = desk.client().get(f"{HERE}/conflicts").json()["rows"][0]
+        desk.page_before = desk.browser("operator").get(f"{PAGES}/conflicts").text
+        both_sides_move(desk, "second")
+        yield desk
+
+
+def both_sides_move(desk, word):
+    world = desk.world
+    world.edit_customer(desk.ada, email=f"{word}@till.example")
+    world.edit_in_crm(world.known("customer", desk.ada).crm_id, PersonEmail=f"{word}@crm.example")
+    world.pass_time(minutes=5)
+    world.sync()
+    assert "conflict" == world.standing("customer", desk.ada)
+
+
+def test_nobody_decides_for_values_that_they_have_not_seen(contested):
+    desk, api, presses = contested, contested.client(), contested.browser("operator")
+    number, old = desk.before["id"], desk.before["seen"]
+    (now,) = api.get(f"{HERE}/conflicts").json()["rows"]
+    assert (number, "second@till.example") == (now["id"], now["till"])
+    ruling = {"ids": [number], "winner": "till"}
+
+    stale = api.post(f"{HERE}/conflicts/keep", json={**ruling, "seen": {number: old}})
+    assert (409, True) == (stale.status_code, "has changed since it was shown" in stale.json()["detail"])
+    for path, seen in ((f"customers/{desk.ada}/keep", f"{number}-{old}"), ("conflicts", f"{number}-{old}")):
+        refused = presses.press(f"{PAGES}/{path}", number=number, winner="till", seen=seen)
+        assert (409, True) == (refused.status_code, "has changed since it was shown" in refused.text)
+    assert f'value="{number}-{old}"' in desk.page_before
+    assert "conflict" == desk.world.standing("customer", desk.ada)
+
+    shown = presses.get(f"{PAGES}/conflicts").text
+    assert f'value="{number}-{now["seen"]}"' in shown
+    kept = presses.press(f"{PAGES}/conflicts", number=number, winner="till", seen=f"{number}-{now['seen']}")
+    assert 303 == kept.status_code
+    assert "second@till.example" == desk.world.org.row(desk.before["crm_id"])[1]["PersonEmail"]
+
+
+# --- what is typed into addresses ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (f"{PAGES}/sales?q={10**22}.00", 200),
+        (f"{PAGES}/sales?least=9999999999999&most=-999999999999", 200),
+        (f"{PAGES}/sales?first=2026-13-45", 422),
+        (f"{PAGES}/stores?last=0001-01-01", 422),
+        (f"{PAGES}/stores?first=2026-13-45", 422),
+        (f"{PAGES}/certificates?last=0001-01-05", 422),
+        (f"{PAGES}/certificates?last=9999-12-31", 422),
+        (f"{PAGES}/certificates?last=2000-01-01", 200),
+        (f"{PAGES}/certificates?last=2100-12-31", 200),
+        (f"{PAGES}/days/1/0001-01-01", 422),
+        (f"{PAGES}/days/1/9999-12-31", 422),
+        (f"/settings/audit?before={10**20}", 422),
+        ("/c/nope", 404),
+        ("/c/nope/sales", 404),
+    ],
+)
+def test_an_address_that_leads_nowhere_says_so(desk, path, status):
+    assert status == desk.browser("admin").get(path).status_code
+
+
+@pytest.mark.parametrize("name", ["sales", "customers", "products"])
+def test_beyond_its_end_a_list_leads_back_to_its_last_page(presses, name):
+    shown = presses.get(f"{PAGES}/{name}?start=5000").text
+
+    assert "0\u20130 of " in shown
+    assert f'href="{PAGES}/{name}?start=0" rel="prev"' in shown
+
+
+def test_tables_beside_charts_are_open_where_no_script_folds_them(presses):
+    assert 2 == presses.get(PAGES).text.count('<details class="chart-table" data-folds open>')
+
+
+def test_whoever_waits_for_a_person_is_not_said_to_have_nothing_new(contested):
+    with contested.world.remembered() as state:
+        told = fate(state, SimpleNamespace(acks={}), "customer", str(contested.ada))
+
+    assert "conflict" == told["outcome"]
+    assert "PersonEmail" in told["why"]

@@ -76,6 +76,16 @@ def test_guessing_many_names_from_one_place_is_stopped(plant):
     assert {401, 429} == statuses
 
 
+def test_ones_own_account_opens_no_way_to_guess_at_others(plant):
+    plant.person("Ana", "viewer")
+    guessed = [sign_in(plant.browser(), f"name {n}", "wrong password").status_code for n in range(19)]
+    own = [sign_in(plant.browser(), "ana").status_code for _ in range(2)]
+
+    assert ([401] * 19, [303, 303]) == (guessed, own)
+    assert 401 == sign_in(plant.browser(), "name 19", "wrong password").status_code
+    assert 429 == sign_in(plant.browser(), "name 20", "wrong password").status_code
+
+
 def test_whoever_is_shut_out_is_out_at_once(plant):
     plant.signed_in("admin")
     person = plant.person("Ana", "viewer")
@@ -516,6 +526,15 @@ def test_a_hostile_name_is_shown_as_it_is_written(plant, name):
 # --- the audit log -------------------------------------------------------------------------------
 
 
+def test_the_newest_hash_is_shown_to_be_noted_down(plant):
+    for n in range(60):
+        plant.access.note("ana", "pressed", str(n), plant.now())
+    admin, newest = plant.signed_in("admin"), plant.access.entries(limit=1)[0].hash
+
+    assert newest in admin.get("/settings/audit").text
+    assert newest not in admin.get("/settings/audit?before=5").text
+
+
 def test_what_is_done_is_written_down_and_names_no_secret(plant):
     plant.person("Ana", "admin")
     browser = plant.browser()
@@ -602,3 +621,21 @@ def test_nothing_else_is_served(plant, name):
     from tillbridge.web.assets import edition
 
     assert plant.browser().get(f"/assets/{edition()}/{name}").status_code in {404, 307}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_a_page_asks_for_without_a_session_leads_the_browser_to_the_sign_in(plant, method):
+    browser = plant.browser()
+    answer = browser.request(method, "/c/default/conflicts", headers={"hx-request": "true"})
+
+    assert (401, "/login") == (answer.status_code, answer.headers["hx-redirect"])
+
+
+def test_a_connection_that_is_not_set_up_yet_has_no_page(tmp_path):
+    plant = Plant(tmp_path)
+    (tmp_path / "tillbridge.toml").unlink()
+    try:
+        browser = plant.signed_in("admin")
+        assert [404, 404] == [browser.get(f"/c/{name}").status_code for name in ("default", "nope")]
+    finally:
+        plant.close()

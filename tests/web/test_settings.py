@@ -511,9 +511,17 @@ def test_a_workers_figures_have_the_same_door(plant, may, status):
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory):
+def shared_shop(tmp_path_factory):
     with ExitStack() as stack:
         yield Shop(tmp_path_factory.mktemp("shop"), stack)
+
+
+@pytest.fixture
+def shop(shared_shop):
+    """The same shop for all, set as it was: some tests change its file."""
+    before = file_of(shared_shop)
+    yield shared_shop
+    (shared_shop.folder / "tillbridge.toml").write_text(before)
 
 
 def test_a_test_says_of_both_sides_that_they_answer(shop):

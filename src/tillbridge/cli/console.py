@@ -45,6 +45,7 @@ class Open:
         name = "127.0.0.1" if host in {"", "0.0.0.0", "::"} else host  # noqa: S104  Compared, not bound.
         shown = f"[{name}]" if ":" in name else name
         self.address = url or f"http://{shown}:{served.port}"
+        self._console.access.serves_at(self.address)
         return served
 
     def first_link(self) -> str | None:
@@ -67,6 +68,7 @@ class Open:
 
     def close(self) -> None:
         """Let the connections' books go."""
+        self._console.access.serves_at(None)
         self._console.library.close()
 
 

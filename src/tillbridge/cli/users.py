@@ -100,7 +100,8 @@ def run_link(desk: Desk, home: Path, name: str | None) -> int:
             purpose, person = "password", found[0].id
         secret = access.make_link(purpose, person, now + _LINK_SECONDS)
         access.note(f"{who_asks(desk)} at the command line", "link made", str(person or ""), now)
-    address = settings.url.rstrip("/") or f"http://127.0.0.1:{settings.port}"
+        running = access.address()
+    address = settings.url.rstrip("/") or running or f"http://127.0.0.1:{settings.port}"
     desk.screen.result.print(f"{address}/enter/{secret}", soft_wrap=True)
     desk.screen.note("It works once, within a day. The console must be running (`tillbridge serve`).")
     return words.DONE

@@ -15,7 +15,7 @@ import msgspec
 from tillbridge.engine.connection import Connection
 from tillbridge.engine.people import refresh_people
 from tillbridge.engine.preflight import forget_objects
-from tillbridge.engine.strangers import plan_choice
+from tillbridge.engine.strangers import PARTED, plan_choice
 from tillbridge.engine.sync import Slice, deliver, read_again, read_parents, send_waiting
 from tillbridge.engine.writer import Writer
 from tillbridge.model.answers import CrmPersonRow
@@ -306,10 +306,12 @@ def all_look_alikes(people: People, arrivals: Arrivals, verdicts: Sequence[Verdi
 _FRESH = "new:"
 
 
-def choose(connection: Connection, till_id: str, choice: str, by: str) -> Chosen:
+def choose(
+    connection: Connection, till_id: str, choice: str, by: str, *, is_candidate: bool = False
+) -> Chosen:
     """Link a customer in review to a person of the CRM, or create it ("new"); its receipts follow.
 
-    Raises Mistaken.
+    `is_candidate`: only somebody whom the customer was shown beside will do. Raises Mistaken.
     """
     known = connection.state.known("customer", [till_id]).get(till_id)
     if known is None:
@@ -323,6 +325,8 @@ def choose(connection: Connection, till_id: str, choice: str, by: str) -> Chosen
             "the same as another record: merge the two there (`tillbridge dedupe scan` finds them), or "
             "exempt our user from the duplicate rule; what waits is sent again by itself."
         )
+    if is_candidate and choice != "new":
+        _check_candidate(connection, till_id, choice)
     person = None if choice == "new" else _person(connection, choice)
     customer = read_customers(connection, [till_id]).get(till_id)
     if customer is None:
@@ -333,6 +337,19 @@ def choose(connection: Connection, till_id: str, choice: str, by: str) -> Chosen
     attached = send_waiting(connection, Counter())
     now = connection.state.known("customer", [till_id])[till_id]
     return Chosen(now.state, now.reason, now.crm_id, now.object, attached)
+
+
+def _check_candidate(connection: Connection, till_id: str, crm_id: str) -> None:
+    verdict = connection.people.verdicts([till_id]).get(till_id)
+    shown: set[str] = set()
+    if verdict is not None:
+        rejected = (each["crm_id"] for each in verdict.detail.get("rejected", ()))
+        shown = {*candidate_ids(connection, verdict), *rejected, *verdict.detail.get(PARTED, ())}
+    if crm_id not in shown:
+        raise Mistaken(
+            f"{crm_id} is nobody whom customer {till_id} was found to be like. If it is them all the same, "
+            'say so: "other" over the API, `tillbridge matches choose` on the command line.'
+        )
 
 
 def _person(connection: Connection, crm_id: str) -> CrmPersonRow:

@@ -61,7 +61,7 @@ def _outcome(state: State, delivery: Delivery, row: Any, thing: tuple[str, str])
         return "refused", ack.message
     if row is None:
         return "not in the till", f"Lightspeed shows no {thing[0]} {thing[1]} to this account"
-    if row.run != state.run_id and ack is None:
+    if row.run != state.run_id and ack is None and row.state == "settled":
         return "unchanged", "the till shows nothing of it that was not carried across before"
     match row.state:
         case "problem":

@@ -7,7 +7,7 @@ the values of now.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -26,6 +26,10 @@ _AT_ONCE = 500
 
 class NoSuchConflict(SyncError):
     """A conflict that does not wait for anybody."""
+
+
+class Outdated(SyncError):
+    """A side shows something else by now than whoever decided had seen."""
 
 
 class Conflicting(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +68,16 @@ def wanted(changes: Changes, conflict_id: int) -> Contested:
     if found.state != OPEN:
         raise NoSuchConflict(f"Conflict {conflict_id} is {found.state} already: nothing waits for anybody.")
     return found
+
+
+def check_seen(conflicts: Sequence[Contested], seen: Mapping[int, str]) -> None:
+    """Check that whoever decides has seen the values of now. Raises Outdated."""
+    for each in conflicts:
+        if each.id in seen and seen[each.id] != each.mark:
+            raise Outdated(
+                f"The {each.field} of customer {each.till_id} has changed since it was shown, so nothing was "
+                "decided: look at the values of now and decide again."
+            )
 
 
 def keep(connection: Connection, conflicts: Sequence[Contested], winner: Side, by: str) -> Ruled:

@@ -111,6 +111,9 @@ _audit = sa.Table(
 
 _FIRST = "0" * 64
 
+# Where the console that runs answers: its port may be another one than the configuration's.
+_ADDRESS = "console address"
+
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody who may sign in. `limits`: the stores that they may see, by connection; None: all."""
@@ -215,6 +218,17 @@ class Access:
                 c.execute(sa.text(f"SELECT pg_advisory_xact_lock(hashtext('{SCHEMA}.console'))"))
             yield c
 
+    # --- where it is ---------------------------------------------------------------------------
+
+    def serves_at(self, address: str | None) -> None:
+        """Keep where the console answers just now; None: nowhere."""
+        self._service.set(_ADDRESS, address)
+
+    def address(self) -> str | None:
+        """Return where the console that runs answers, as it said itself."""
+        found = self._service.setting(_ADDRESS)
+        return found if isinstance(found, str) else None
+
     # --- people --------------------------------------------------------------------------------
 
     def people(self) -> list[Person]:
@@ -282,10 +296,12 @@ class Access:
         role: str,
         limits: Mapping[str, Sequence[str]] | None,
         active: bool,
+        keeps_limits: bool = False,
     ) -> bool:
         """Let somebody be what they are now, and end their sessions; False if nobody could let others in.
 
-        The last administrator stays one.
+        The last administrator stays one. `keeps_limits`: the stores that they were limited to stay kept,
+        and hold again when they are a viewer.
         """
         with self._writing() as c:
             others = (_person.c.role == "admin", _person.c.active, _person.c.id != number)
@@ -293,11 +309,9 @@ class Access:
             left = c.execute(sa.select(_person.c.id).where(*others, able)).first() is not None
             if not (left or (role == "admin" and active)):
                 return False
-            c.execute(
-                sa.update(_person)
-                .where(_person.c.id == number)
-                .values(role=role, limits=_written(limits), active=active)
-            )
+            values: dict[str, object] = {"role": role, "active": active}
+            values |= {} if keeps_limits else {"limits": _written(limits)}
+            c.execute(sa.update(_person).where(_person.c.id == number).values(values))
             c.execute(sa.delete(_session).where(_session.c.person == number))
             if not active:
                 c.execute(sa.delete(_token).where(_token.c.person == number))
@@ -488,6 +502,13 @@ class Access:
         with self._writing() as c:
             c.execute(sa.delete(_attempt).where(_attempt.c.who == who))
 
+    def uncount(self, who: str) -> None:
+        """Take one failure back: it was none."""
+        with self._writing() as c:
+            c.execute(sa.delete(_attempt).where(_attempt.c.who == who, _attempt.c.fails <= 1))
+            less = sa.update(_attempt).where(_attempt.c.who == who)
+            c.execute(less.values(fails=_attempt.c.fails - 1))
+
     # --- the audit log -------------------------------------------------------------------------
 
     def note(
@@ -563,7 +584,8 @@ def _read_person(row: Any) -> Person:
         id=row.id,
         name=row.shown,
         role=row.role,
-        limits=None if row.limits is None else msgspec.json.decode(row.limits),
+        # Others act on the whole connection; what a viewer is limited to holds again when they are one again.
+        limits=None if row.limits is None or row.role != "viewer" else msgspec.json.decode(row.limits),
         has_password=row.password is not None,
         subject=row.subject,
         active=row.active,

@@ -8,6 +8,8 @@ people, so all of it is sealed.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Literal
 
@@ -62,6 +64,12 @@ class Contested(msgspec.Struct, frozen=True, kw_only=True):
     winner: str | None = None
     decided_by: str | None = None
     noticed_at: float = 0.0
+
+    @property
+    def mark(self) -> str:
+        """Return what stands for the two values: whoever decides says by it which ones they saw."""
+        values = json.dumps([self.id, self.till, self.crm]).encode()
+        return hashlib.sha256(values).hexdigest()[:16]
 
 
 class Changes:

@@ -20,6 +20,8 @@ _certificate = schema.certificate
 Standing = Literal["agrees", "differs", "open"]
 _DAYS_MAX = 92
 _LOOKS_MAX = 20
+# What holds a proof up may be a receipt of any store.
+_HELD_UP = "The days to come are not proven yet; somebody who sees all stores can tell why."
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,7 +171,7 @@ def certificates(books: Books, first: date, last: date, *, stores: Stores = None
             )
             for made in (books.certificates.newest(PAGE) if stores is None else [])
         ],
-        held_up=held_up.why if held_up else None,
+        held_up=(held_up.why if stores is None else _HELD_UP) if held_up else None,
         held_up_since=moment(held_up.since) if held_up else None,
     )
 

@@ -76,7 +76,7 @@ class Reviews(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConflictLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One field that both sides have moved."""
+    """One field that both sides have moved. `seen`: the mark of the two values, for whoever decides."""
 
     id: int
     customer: str
@@ -87,6 +87,7 @@ class ConflictLine(msgspec.Struct, frozen=True, kw_only=True):
     crm: str | None
     since: datetime
     link: str | None
+    seen: str
 
 
 class LostValue(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +112,10 @@ class Conflicts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def reviews(books: Books, *, stores: Stores = None, offset: int = 0, limit: int = PAGE) -> Reviews:
-    """Return who waits for a decision."""
+    """Return who waits for a decision.
+
+    Whoever sees some stores only does not see whom a customer may be: those people may have bought elsewhere.
+    """
     limit = min(limit, PAGE_MAX)
     waiting = _verdict.c.outcome == "review"
     statement = sa.select(_verdict.c.till_id).where(waiting)
@@ -123,7 +127,8 @@ def reviews(books: Books, *, stores: Stores = None, offset: int = 0, limit: int 
         order = statement.order_by(_verdict.c.made_at, _verdict.c.till_id)
         ids = list(c.execute(order.offset(offset).limit(limit)).scalars())
     verdicts = books.people.verdicts(ids)
-    told = _candidates(books, [verdicts[i] for i in ids if i in verdicts])
+    shown = [verdicts[i] for i in ids if i in verdicts]
+    told = _candidates(books, shown) if stores is None else {each.till_id: {} for each in shown}
     arrivals = books.arrivals.in_state("review", PAGE) if stores is None and not offset else []
     faces = _faces(
         books,
@@ -322,4 +327,5 @@ def _conflict_line(each: Contested, name: str | None, place: str) -> ConflictLin
         crm=each.crm,
         since=moment_of(each.noticed_at),
         link=f"{place}/{each.crm_id}" if place else None,
+        seen=each.mark,
     )

@@ -27,6 +27,7 @@ _DAY = 86_400.0
 _CAUSES = 5
 
 Tick = Literal["agrees", "differs", "open"]
+Arrived = Literal["confirmed", "on the way", "late", "nothing sold"]
 
 
 class Freshness(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +43,11 @@ class Freshness(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoreToday(msgspec.Struct, frozen=True, kw_only=True):
-    """A store's takings of a day: as the till shows them, and of those what the CRM has confirmed."""
+    """A store's takings of a day as the till shows them, and how much of them the CRM has confirmed.
+
+    `crm` adds up the till's own amounts of the receipts that the CRM has taken. Whether it still shows the
+    same is what a certificate says.
+    """
 
     store_id: str
     store: str
@@ -67,7 +72,7 @@ class CallsOfHour(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
-    """The first page."""
+    """The first page. `arrived`: whether the CRM has confirmed all of today, as far as we have looked."""
 
     now: datetime
     account: str | None
@@ -77,12 +82,14 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     stores: list[StoreToday]
     till_total: Decimal
     crm_total: Decimal
+    arrived: Arrived
     gauges: list[Gauge]
     work: Work
     backlog: dict[str, dict[str, int]]  # by kind, by unsettled state
     causes: list[CauseCard]
     open_problems: int
     people: dict[Filter, int]
+    people_complete: bool  # False while everybody is still being read after a start: there may be more
     conflicts: int
     plans: int
     calls: list[CallsOfHour]
@@ -98,23 +105,28 @@ def overview(books: Books, *, stores: Stores = None, dead_after_seconds: float =
     hours = books.hours.since(now - _DAY)
     today = _stores_today(books, stores)
     open_causes = problems(books, stores=stores)
+    freshness = _freshness(books, hours, now)
     backlog = _backlog(books) if stores is None else {}
-    people = books.roll.counts(stores)
+    books.roll.refresh()
+    # Looked at before they are counted: what is read in between makes them more, never wrongly all.
+    people_complete, people = books.roll.complete, books.roll.counts(stores)
     return Overview(
         now=moment_of(now),
         account=books.state.fact("till_account"),
         org=books.state.fact("crm_org"),
         currency=books.names().currency,
-        freshness=_freshness(books, hours, now),
+        freshness=freshness,
         stores=today,
         till_total=sum((each.till for each in today), Decimal(0)),
         crm_total=sum((each.crm for each in today), Decimal(0)),
+        arrived=arrived(freshness, today),
         gauges=gauges(books) if stores is None else [],
         work=work(books, dead_after_seconds) if stores is None else _quiet(work(books, dead_after_seconds)),
         backlog=backlog,
         causes=open_causes.causes[:_CAUSES],
         open_problems=sum(card.count for card in open_causes.causes),
         people=people,
+        people_complete=people_complete,
         conflicts=people.get("conflict", 0),
         plans=len(books.plans.in_state("open")) if stores is None else 0,
         calls=_calls(hours, now) if stores is None else [],
@@ -141,13 +153,16 @@ def _freshness(books: Books, hours: list[Hour], now: float) -> list[Freshness]:
             continue
         read_at = pulse.polled_at if pulse else None
         age = None if read_at is None else max(0.0, now - read_at)
+        # What was never read is late once it should have been.
+        due = stream.next_due if stream else None
+        waited = age if age is not None else 0.0 if due is None else now - due
         found.append(
             Freshness(
                 stream=name,
                 read_at=moment(read_at),
                 age_seconds=None if age is None else round(age, 1),
                 every_seconds=every,
-                is_late=age is None or age > max(3 * every, 300.0),
+                is_late=waited > max(3 * every, 300.0),
                 polls=[n for n, _ in _by_hour(hours, f"poll {name}", now)],
                 worst=[round(worst, 1) for _, worst in _by_hour(hours, f"poll {name}", now)],
             )
@@ -209,6 +224,16 @@ def _stores_today(books: Books, stores: Stores) -> list[StoreToday]:
             )
         )
     return found
+
+
+def arrived(freshness: list[Freshness], today: list[StoreToday]) -> Arrived:
+    """Say whether the CRM has all of today. Receipts are counted: amounts of several may cancel out."""
+    sales = next((each for each in freshness if each.stream == "sales"), None)
+    if sales is None or sales.is_late:
+        return "late"
+    if any(each.crm_receipts < each.receipts for each in today):
+        return "on the way"
+    return "confirmed" if any(each.receipts for each in today) else "nothing sold"
 
 
 def _confirmed(

@@ -114,7 +114,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConflictOf(msgspec.Struct, frozen=True, kw_only=True):
-    """A field that both sides have moved."""
+    """A field that both sides have moved. `seen`: the mark of the two values, for whoever decides."""
 
     id: int
     record: str
@@ -125,6 +125,7 @@ class ConflictOf(msgspec.Struct, frozen=True, kw_only=True):
     winner: str | None
     decided_by: str | None
     noticed_at: datetime
+    seen: str
 
 
 class HeldChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -241,7 +242,8 @@ def person(
             books,
             _Sides(first, shadows_of(books, first, read), row, changes, verdicts.get(first or ""), contested),
         ),
-        candidates=_candidates(books, verdicts.get(first or ""), place),
+        # Whom else they may be, may have bought in stores that are not to be seen.
+        candidates=_candidates(books, verdicts.get(first or ""), place) if stores is None else [],
         conflicts=[_conflict(c) for c in contested],
         held=_held(books, {*records, *filter(None, [crm_id])}),
         problems=[problem_line(p) for i in records for p in books.journal.problems_of("customer", i)],
@@ -250,7 +252,7 @@ def person(
         history=[
             PastChange(field=each.field, earlier=_earlier(each)) for each in reversed(changes[-_HISTORY:])
         ],
-        arrival=_arrival(arrival) if arrival else None,
+        arrival=_arrival(arrival, stores) if arrival else None,
         twins=twins(books, records, crm_id) if stores is None else [],
         entry=entry_of(books, row, arrival) if row is not None and not records else None,
         run=standing.run if standing else None,
@@ -291,10 +293,11 @@ def _conflict(each: Contested) -> ConflictOf:
         winner=each.winner,
         decided_by=each.decided_by,
         noticed_at=moment_of(each.noticed_at),
+        seen=each.mark,
     )
 
 
-def _arrival(arrival: Arrival) -> ArrivalOf:
+def _arrival(arrival: Arrival, stores: Stores) -> ArrivalOf:
     return ArrivalOf(
         state=arrival.state,
         reason=arrival.reason,
@@ -307,6 +310,7 @@ def _arrival(arrival: Arrival) -> ArrivalOf:
                 why=", ".join(filter(None, (each.get("rule"), each.get("names"), each.get("what")))) or None,
             )
             for each in arrival.detail.get("candidates", ())
+            if stores is None
         ],
     )
 
@@ -499,6 +503,8 @@ def _fields(books: Memory, sides: _Sides) -> list[FieldOf]:
     crm: dict[str, str | None] = {n: v for n, v in agreed.items() if n[:1] != _NOTE}
     if sides.row is not None:
         crm.update(sides.row.fields)
+    if not till and not crm:
+        return []  # They are linked to nobody, as after they were taken apart: there is nothing to compare.
     by_field: dict[str, list[Change]] = {}
     for change in sides.changes:
         by_field.setdefault(change.field, []).append(change)

@@ -81,10 +81,13 @@ def products(
     statement = sa.select(_article).where(*where).order_by(_article.c.title, _article.c.till_id)
     with books.look() as c:
         rows = c.execute(statement.offset(offset).limit(limit + 1)).all()
-    more = len(rows) > limit
+        more = len(rows) > limit
+        total = None if more else offset + len(rows)
+        if offset and not rows:  # Beyond the end nothing tells how many there are.
+            total = c.execute(sa.select(sa.func.count()).select_from(_article).where(*where)).scalar_one()
     return Products(
         rows=_lines(books, rows[:limit], stores),
-        slice=Slice(offset=offset, limit=limit, total=None if more else offset + len(rows), more=more),
+        slice=Slice(offset=offset, limit=limit, total=total, more=more),
     )
 
 

@@ -124,6 +124,7 @@ def receipt(books: Books, sale_id: str, *, stores: Stores = None) -> ReceiptPage
     sale = kept[0] if kept else None
     names, around = books.names(), books.around()
     related = _lines(books, {*origins.values(), *back}, stores)
+    origins = {line: sale_id for line, sale_id in origins.items() if stores is None or sale_id in related}
     link = (books.state.fact(INSTANCE) or "").rstrip("/")
     problems = [problem_line(p) for p in books.journal.problems_of("sale", sale_id)]
     return ReceiptPage(

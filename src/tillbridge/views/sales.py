@@ -21,6 +21,7 @@ _receipt, _record = schema.receipt, schema.record
 
 # Customers whom a name finds, and whose receipts are then looked for.
 _BUYERS_MAX = 200
+_AMOUNT_MAX = 1_000_000_000
 
 # An amount with its decimals, in either spelling; thousands may be parted.
 _AMOUNT = re.compile(r"-?[\d., ]*\d[.,]\d{2}")
@@ -85,11 +86,17 @@ def sales(
     with books.look() as c:
         rows = c.execute(statement).all()
     more = len(rows) > limit
-    total = None if more else offset + len(rows)
+    # Beyond the end nothing tells how many there are.
+    total = None if more else offset + len(rows) if rows or not offset else _count(books, where)
     return Sales(
         rows=lines_of(books, rows[:limit]),
         slice=Slice(offset=offset, limit=limit, total=total, more=more),
     )
+
+
+def _count(books: Books, where: Sequence[sa.ColumnElement[bool]]) -> int:
+    with books.look() as c:
+        return c.execute(sa.select(sa.func.count()).select_from(_receipt).where(*where)).scalar_one()
 
 
 def lines_of(books: Memory, rows: Sequence[sa.Row[Any]]) -> list[SaleLine]:
@@ -142,9 +149,9 @@ def _where(books: Books, wanted: Wanted, stores: Stores) -> list[sa.ColumnElemen
     if wanted.customer is not None:
         where.append(_receipt.c.customer == wanted.customer)
     if wanted.least is not None:
-        where.append(_receipt.c.total >= _hundredths(wanted.least))
+        where.append(_receipt.c.total >= _hundredths(max(wanted.least, Decimal(-_AMOUNT_MAX))))
     if wanted.most is not None:
-        where.append(_receipt.c.total <= _hundredths(wanted.most))
+        where.append(_receipt.c.total <= _hundredths(min(wanted.most, Decimal(_AMOUNT_MAX))))
     # As words of the statement: a bound value would keep SQLite from the indexes over what is rare.
     if wanted.type is not None:
         where.append(_receipt.c.type == sa.literal(wanted.type, literal_execute=True))
@@ -166,7 +173,8 @@ def _said(books: Books, query: str, stores: Stores) -> sa.ColumnElement[bool] | 
     if _DAY.fullmatch(query):
         return _receipt.c.day == query
     if _AMOUNT.fullmatch(query) and (amount := amount_in(query)) is not None:
-        return _receipt.c.total == _hundredths(amount)
+        # What no column holds is the amount of no receipt.
+        return _receipt.c.total == _hundredths(amount) if abs(amount) < _AMOUNT_MAX else None
     if any(ch.isdigit() for ch in query) and " " not in query and "@" not in query:
         number = query.lstrip("#")
         return sa.or_(_receipt.c.ticket == number, _receipt.c.till_id == number)

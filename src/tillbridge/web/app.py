@@ -72,12 +72,13 @@ def _ask_to_sign_in(request: Request, _: Exception) -> Response:
     if request.url.path.startswith("/api/"):
         why = "Sign in, or send a token."
         return problem(401, "Not signed in", why, {"www-authenticate": "Bearer"})
+    if rendering.is_part(request):
+        # A page's script would put the sign-in into the page, and a part of a page cannot be what comes
+        # behind the sign-in: the browser itself has to go there.
+        return Response(status_code=401, headers={"hx-redirect": "/login"})
     target = "/login"
     if request.method == "GET":
         asked = f"{request.url.path}{f'?{request.url.query}' if request.url.query else ''}"
-        if rendering.is_part(request):
-            # A part of a page cannot be what comes behind the sign-in: the page around it is.
-            return Response(status_code=401, headers={"hx-redirect": "/login"})
         if (wanted := inside(asked)) != "/":
             target = f"/login?next={quote(wanted, safe='/')}"
     return RedirectResponse(target, 303)

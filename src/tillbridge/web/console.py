@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tillbridge import installation
 from tillbridge.actions import Actions
 from tillbridge.engine.jobs import Jobs
 from tillbridge.model.clock import Clock
+from tillbridge.model.errors import BadRequest, SyncError
 from tillbridge.setup.fields import Fields
 from tillbridge.setup.setups import Setups
 from tillbridge.store.access import Access
@@ -19,7 +21,7 @@ from tillbridge.store.plans import HELD, OPEN
 from tillbridge.store.service import Service
 from tillbridge.views.books import Books, Library, NoSuchConnection
 from tillbridge.views.trials import Trials
-from tillbridge.web.errors import NotHere
+from tillbridge.web.errors import NotHere, Unfit
 from tillbridge.web.live import Streams
 from tillbridge.web.security.oidc import Identity
 from tillbridge.web.security.roles import Visitor
@@ -29,6 +31,21 @@ from tillbridge.web.security.watchers import Watchers
 
 # The side bar's badges may be so old: every page shows them.
 _ENDS_SECONDS = 5.0
+
+# Why something was refused, as the audit log keeps it.
+_WHY_MAX = 300
+
+
+@dataclass(slots=True)
+class Deed:
+    """Something that is being done: by whom, and what came of it, for its line in the audit log.
+
+    `is_private`: a refusal may repeat what somebody typed into a field, so it is not kept.
+    """
+
+    by: str
+    is_private: bool = False
+    came: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -103,6 +120,30 @@ class Console:
     def note(self, visitor: Visitor, what: str, subject: str = "", **detail: object) -> None:
         """Write down what somebody did: ids only, never a name, an address or a secret."""
         self.access.note(visitor.audit_name, what, subject, self.now(), detail)
+
+    @contextmanager
+    def noting(self, visitor: Visitor, what: str, subject: str = "", **detail: object) -> Iterator[Deed]:
+        """Write down what somebody does once it is done, or that it was refused and why."""
+        deed = Deed(visitor.audit_name)
+        try:
+            yield deed
+        except BaseException as error:
+            why = "what was typed would not do" if deed.is_private else _refusal(error)
+            self.note(visitor, what, subject, **detail, **deed.came, refused=why)
+            raise
+        self.note(visitor, what, subject, **detail, **deed.came)
+
+
+def _refusal(error: BaseException) -> str:
+    """Return why something was not done. A remote's own words may hold names: its code stands for them."""
+    match error:
+        case BadRequest(code=code):
+            return f"the other side refused it ({code})"
+        case SyncError() | Unfit():
+            return str(error)[:_WHY_MAX]
+        case NotHere():
+            return "there is no such thing"
+    return "it broke off; the log says why"
 
 
 def console_of(request: Request) -> Console:

@@ -12,9 +12,12 @@ from fastapi import Request
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from tillbridge.model.errors import SyncError
+from tillbridge.views.books import Books
 from tillbridge.web import assets, words
 from tillbridge.web.console import books_of, console_of, visitor_of
 from tillbridge.web.differences import differing
+from tillbridge.web.errors import NotHere
 from tillbridge.web.navigation import entries_for
 from tillbridge.web.security.roles import NOBODY
 
@@ -82,7 +85,9 @@ def page(
     console = console_of(request)
     visitor = getattr(request.state, "visitor", NOBODY)
     connections = console.visible(visitor)
-    connection = request.path_params.get("connection") or next(iter(connections), "")
+    asked = request.path_params.get("connection")
+    # A page that says there is nothing leads to what there is.
+    connection = asked if asked in connections else next(iter(connections), "")
     now = console.now()
     frame: dict[str, Any] = {
         "request_path": request.url.path,
@@ -96,10 +101,18 @@ def page(
         "said": SAID.get(request.query_params.get("said", "")),
         "home": f"/c/{connection}" if connection else "/",
     }
-    if "connection" in request.path_params and visitor.sees(connection) and not visitor.is_limited:
-        frame["open_ends"] = console.open_ends(books_of(request)) if connection in connections else {}
+    if asked in connections and not visitor.is_limited and (books := _books(request)) is not None:
+        frame["open_ends"] = console.open_ends(books)
     text = templates().get_template(template).render({**frame, **values})
     return HTMLResponse(text, status, headers=dict(headers or {}))
+
+
+def _books(request: Request) -> Books | None:
+    """Return a connection's books; None as long as it has none: its page says why, in this very frame."""
+    try:
+        return books_of(request)
+    except (NotHere, SyncError):
+        return None
 
 
 def is_part(request: Request) -> bool:

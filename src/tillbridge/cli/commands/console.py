@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tillbridge.cli.root import HomeOption, JsonOption, app, at_home
+from tillbridge.cli.root import HomeOption, JsonOption, app, at_installation
 
 users = typer.Typer(
     invoke_without_command=True, rich_markup_mode=None, help="Who may sign in to the console."
@@ -26,7 +26,7 @@ def list_users(context: typer.Context, home: HomeOption = None, as_json: JsonOpt
         return
     from tillbridge.cli.users import show_users
 
-    desk, found = at_home(context, home, as_json=as_json)
+    desk, found = at_installation(context, home, as_json=as_json)
     raise typer.Exit(show_users(desk, found, as_json=as_json))
 
 
@@ -42,7 +42,7 @@ def make_link(
     """Make a one-time link: for somebody who forgot their password or is locked out, or for the first one."""
     from tillbridge.cli.users import run_link
 
-    desk, found = at_home(context, home)
+    desk, found = at_installation(context, home)
     raise typer.Exit(run_link(desk, found, name))
 
 
@@ -58,7 +58,7 @@ def show_audit(
         return
     from tillbridge.cli.users import show_log
 
-    desk, found = at_home(context, home, as_json=as_json)
+    desk, found = at_installation(context, home, as_json=as_json)
     raise typer.Exit(show_log(desk, found, lines=lines, as_json=as_json))
 
 
@@ -78,5 +78,5 @@ def verify(
     """
     from tillbridge.cli.users import run_verify
 
-    desk, found = at_home(context, home, as_json=as_json)
+    desk, found = at_installation(context, home, as_json=as_json)
     raise typer.Exit(run_verify(desk, found, newest, as_json=as_json))

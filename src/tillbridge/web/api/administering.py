@@ -176,6 +176,7 @@ def _check_limits(request: Request, body: UserGiven) -> None:
         raise Unfit("Only a viewer can be limited to some stores: the others act on the whole connection.")
     if strange := [name for name in body.limits if name not in console_of(request).connections()]:
         raise Unfit(f"There is no connection called {strange[0]}.")
+    people.check_stores(console_of(request), body.limits)
 
 
 # --- tokens and the audit log --------------------------------------------------------------------

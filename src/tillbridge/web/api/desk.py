@@ -9,7 +9,7 @@ from tillbridge.sync.decisions import ClusterState
 from tillbridge.views import duplicates as twice
 from tillbridge.views import person as persons
 from tillbridge.web.api.answers import answers
-from tillbridge.web.api.doing import Did, note
+from tillbridge.web.api.doing import Did, noting
 from tillbridge.web.api.given import (
     Assign,
     Confirm,
@@ -31,15 +31,15 @@ from tillbridge.web.errors import NotHere, Unfit
 @answers(actions.Sent)
 def send_people(request: Request, connection: Id, body: Persons) -> actions.Sent:
     """Send people whom only Salesforce knows to the till now, as if they were marked there."""
-    note(request, "people sent to the till", connection, ids=body.ids)
-    return actions_of(request).send(connection, "person", body.ids)
+    with noting(request, "people sent to the till", connection, ids=body.ids):
+        return actions_of(request).send(connection, "person", body.ids)
 
 
 @answers(actions.TakenApart)
 def part(request: Request, connection: Id, who: Id, body: Pressed) -> actions.TakenApart:  # noqa: ARG001  It has to be meant.
     """Take a customer and a person of Salesforce apart who were linked by mistake; they wait in review."""
-    by = note(request, "customer unlinked", connection, customer=who)
-    return actions_of(request).part(connection, who, by)
+    with noting(request, "customer unlinked", connection, customer=who) as deed:
+        return actions_of(request).part(connection, who, deed.by)
 
 
 @answers(actions.Erased)
@@ -51,15 +51,17 @@ def erase(request: Request, connection: Id, who: Id, body: Confirm) -> actions.E
         raise NotHere
     if " ".join(body.name.split()) != " ".join(found.name.split()):
         raise Unfit("That is not the person's name as it stands here. Nothing was erased.")
-    note(request, "person erased", connection, customers=[each.side.id for each in found.records])
-    return actions_of(request).erase(connection, found.id)
+    with noting(request, "person erased", connection, customers=[each.side.id for each in found.records]):
+        return actions_of(request).erase(connection, found.id)
 
 
 @answers(actions.ChosenNew)
 def choose_new(request: Request, connection: Id, body: Customers) -> actions.ChosenNew:
     """Say of customers in review that nobody in Salesforce is them: they are created there."""
-    by = note(request, "matches chosen", connection, customers=body.ids, choice="new")
-    return actions_of(request).choose_new(connection, body.ids, by)
+    with noting(request, "matches chosen", connection, customers=body.ids, choice="new") as deed:
+        came = actions_of(request).choose_new(connection, body.ids, deed.by)
+        deed.came["left"] = sorted(came.left)
+        return came
 
 
 @answers(Did)
@@ -71,15 +73,15 @@ def assign(request: Request, connection: Id, body: Assign) -> Did:
         if known is None or not known[0].active:
             raise Unfit(f"There is no user called {body.user}.")
         name = known[0].name
-    by = note(request, "problems assigned", connection, ids=body.ids, to=name)
-    return Did(count=len(actions_of(request).assign(connection, body.ids, name, by)))
+    with noting(request, "problems assigned", connection, ids=body.ids, to=name) as deed:
+        return Did(count=len(actions_of(request).assign(connection, body.ids, name, deed.by)))
 
 
 @answers(Did)
 def remark(request: Request, connection: Id, body: Remark) -> Did:
     """Write a note on problems."""
-    by = note(request, "problems noted", connection, ids=body.ids)
-    return Did(count=len(actions_of(request).remark(connection, body.ids, body.text, by)))
+    with noting(request, "problems noted", connection, ids=body.ids) as deed:
+        return Did(count=len(actions_of(request).remark(connection, body.ids, body.text, deed.by)))
 
 
 @answers(twice.Duplicates)
@@ -92,26 +94,26 @@ def duplicates(request: Request, connection: Id, offset: Offset = 0, limit: Limi
 @answers(actions.Found)
 def look_for_duplicates(request: Request, connection: Id, body: Pressed) -> actions.Found:  # noqa: ARG001  It has to be meant.
     """Compare everybody whom both sides have shown, and keep who is probably there twice."""
-    note(request, "duplicates looked for", connection)
-    return actions_of(request).look_for_duplicates(connection)
+    with noting(request, "duplicates looked for", connection):
+        return actions_of(request).look_for_duplicates(connection)
 
 
 @answers(ClusterState)
 def decide_duplicates(request: Request, connection: Id, body: OnePair) -> ClusterState:
     """Say that the records of a cluster are one person, or several."""
-    by = note(request, "duplicates decided", connection, cluster=body.cluster, word=body.word)
-    return actions_of(request).decide_duplicates(connection, body.cluster, body.word, by)
+    with noting(request, "duplicates decided", connection, cluster=body.cluster, word=body.word) as deed:
+        return actions_of(request).decide_duplicates(connection, body.cluster, body.word, deed.by)
 
 
 @answers(bool)
 def check_duplicates(request: Request, connection: Id, body: Said) -> bool:
     """Look whether somebody has merged the records of a cluster meanwhile; answers whether all is done."""
-    note(request, "duplicates checked", connection, cluster=body.cluster)
-    return actions_of(request).check_duplicates(connection, body.cluster)
+    with noting(request, "duplicates checked", connection, cluster=body.cluster):
+        return actions_of(request).check_duplicates(connection, body.cluster)
 
 
 @answers(actions.Merged)
 def merge_duplicates(request: Request, connection: Id, body: Pressed) -> actions.Merged:  # noqa: ARG001  It has to be meant.
     """Merge in Salesforce what was decided; this cannot be taken back."""
-    note(request, "duplicates merged", connection)
-    return actions_of(request).merge_duplicates(connection)
+    with noting(request, "duplicates merged", connection):
+        return actions_of(request).merge_duplicates(connection)

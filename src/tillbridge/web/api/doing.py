@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import msgspec
 from fastapi import Request
 
@@ -14,6 +16,7 @@ from tillbridge.web.api.given import (
     Id,
     Ignore,
     Number,
+    OneOfThem,
     OneStream,
     Pressed,
     PreviewOf,
@@ -23,7 +26,7 @@ from tillbridge.web.api.given import (
     Seen,
     Undo,
 )
-from tillbridge.web.console import actions_of, console_of, visitor_of
+from tillbridge.web.console import Deed, actions_of, console_of, visitor_of
 from tillbridge.web.errors import Unfit
 
 
@@ -52,8 +55,8 @@ def send_products(request: Request, connection: Id, body: Records) -> actions.Se
 
 
 def _send(request: Request, connection: str, kind: actions.Kind, body: Records) -> actions.Sent:
-    note(request, f"{kind}s sent", connection, ids=body.ids)
-    return actions_of(request).send(connection, kind, body.ids)
+    with noting(request, f"{kind}s sent", connection, ids=body.ids):
+        return actions_of(request).send(connection, kind, body.ids)
 
 
 @answers(actions.Replayed)
@@ -70,67 +73,74 @@ def preview_receipt(
 @answers(actions.Retried)
 def retry(request: Request, connection: Id, body: Retry) -> actions.Retried:
     """Try problems again now."""
-    note(request, "problems retried", connection, ids=body.ids, cause=body.cause)
-    return actions_of(request).retry(connection, ids=body.ids, cause=body.cause)
+    with noting(request, "problems retried", connection, ids=body.ids, cause=body.cause):
+        return actions_of(request).retry(connection, ids=body.ids, cause=body.cause)
 
 
 @answers(Did)
 def ignore(request: Request, connection: Id, body: Ignore) -> Did:
     """Leave problems alone; another cause brings them back."""
-    by = note(request, "problems ignored", connection, ids=body.ids)
-    return Did(count=len(actions_of(request).ignore(connection, body.ids, body.note, by)))
+    with noting(request, "problems ignored", connection, ids=body.ids) as deed:
+        return Did(count=len(actions_of(request).ignore(connection, body.ids, body.note, deed.by)))
 
 
 @answers(actions.Retried)
 def edit(request: Request, connection: Id, number: Number, body: Edit) -> actions.Retried:
     """Set fields of one record by hand and send it again."""
-    by = note(request, "problem edited", connection, id=number, fields=sorted(body.fields))
-    return actions_of(request).edit(connection, number, body.fields, by)
+    with noting(request, "problem edited", connection, id=number, fields=sorted(body.fields)) as deed:
+        deed.is_private = True
+        return actions_of(request).edit(connection, number, body.fields, deed.by)
 
 
 @answers(actions.Retried)
 def fix(request: Request, connection: Id, body: Fix) -> actions.Retried:
     """Fix a cause, now and later, and send everything behind it again."""
     act = actions_of(request)
-    note(request, "cause fixed", connection, cause=body.cause, action=body.action, field=body.field)
-    match body.action:
-        case "undo":
-            count = act.undo_fix(connection, body.cause)
-            if not count:
-                raise Unfit("Nothing has been decided about this cause: there is nothing to undo.")
-            return actions.Retried(run=None, released=0, asked=0, accepted=0, refused=[], added=[])
-        case "add_picklist_value":
-            return act.add_values(connection, body.cause, body.field)
-        case "replace" | "default" | "leave_out" as action:
-            return act.fix(
-                connection,
-                body.cause,
-                action,
-                field=body.field,
-                values=body.values,
-                default=body.default,
-            )
+    detail = {"cause": body.cause, "action": body.action, "field": body.field}
+    with noting(request, "cause fixed", connection, **detail) as deed:
+        deed.is_private = True
+        match body.action:
+            case "undo":
+                count = act.undo_fix(connection, body.cause)
+                if not count:
+                    raise Unfit("Nothing has been decided about this cause: there is nothing to undo.")
+                return actions.Retried(run=None, released=0, asked=0, accepted=0, refused=[], added=[])
+            case "add_picklist_value":
+                return act.add_values(connection, body.cause, body.field)
+            case "replace" | "default" | "leave_out" as action:
+                return act.fix(
+                    connection,
+                    body.cause,
+                    action,
+                    field=body.field,
+                    values=body.values,
+                    default=body.default,
+                )
 
 
 @answers(actions.Chosen)
-def choose(request: Request, connection: Id, who: Id, body: Choice) -> actions.Chosen:
+def choose(request: Request, connection: Id, who: Id, body: OneOfThem) -> actions.Chosen:
     """Link a customer in review to a person of Salesforce, or create it ("new")."""
-    by = note(request, "match chosen", connection, customer=who, choice=body.choice)
-    return actions_of(request).choose(connection, who, body.choice, by)
+    detail = {"customer": who, "choice": body.choice, **({"other": True} if body.other else {})}
+    with noting(request, "match chosen", connection, **detail) as deed:
+        return actions_of(request).choose(connection, who, body.choice, deed.by, other=body.other)
 
 
 @answers(actions.Chosen)
 def choose_newcomer(request: Request, connection: Id, who: Id, body: Choice) -> actions.Chosen:
     """Say who somebody of Salesforce is in the till: a number, "new" or "leave"."""
-    by = note(request, "newcomer chosen", connection, person=who, choice=body.choice)
-    return actions_of(request).choose_newcomer(connection, who, body.choice, by)
+    with noting(request, "newcomer chosen", connection, person=who, choice=body.choice) as deed:
+        return actions_of(request).choose_newcomer(connection, who, body.choice, deed.by)
 
 
 @answers(actions.Kept)
 def keep(request: Request, connection: Id, body: Ruling) -> actions.Kept:
     """Say which side counts in conflicts, and carry it."""
-    by = note(request, "conflicts kept", connection, ids=body.ids, winner=body.winner)
-    return actions_of(request).keep(connection, body.ids, body.winner, by)
+    with noting(request, "conflicts kept", connection, ids=body.ids, winner=body.winner) as deed:
+        seen = {int(number): mark for number, mark in body.seen.items()}
+        came = actions_of(request).keep(connection, body.ids, body.winner, deed.by, seen)
+        deed.came.update(settled=came.settled, left=sorted(came.left))
+        return came
 
 
 @answers(actions.TakenBack)
@@ -141,8 +151,8 @@ def restore(
     body: Pressed,  # noqa: ARG001  It writes, so it has to be meant.
 ) -> actions.TakenBack:
     """Write a value that was replaced back to both sides."""
-    note(request, "value restored", connection, change=number)
-    return actions_of(request).restore(connection, number)
+    with noting(request, "value restored", connection, change=number):
+        return actions_of(request).restore(connection, number)
 
 
 @answers(actions.Previewed)
@@ -154,56 +164,55 @@ def preview(request: Request, connection: Id, body: PreviewOf) -> actions.Previe
 @answers(actions.Carried)
 def apply(request: Request, connection: Id, number: Number, body: Seen) -> actions.Carried:
     """Write exactly what a previewed plan says."""
-    by = note(request, "plan applied", connection, plan=number)
-    return actions_of(request).apply(connection, number, body.checksum, by)
+    with noting(request, "plan applied", connection, plan=number) as deed:
+        return actions_of(request).apply(connection, number, body.checksum, deed.by)
 
 
 @answers(actions.Carried)
 def approve(request: Request, connection: Id, number: Number, body: Seen) -> actions.Carried:
     """Let a plan that was held back pass."""
-    by = note(request, "plan approved", connection, plan=number)
-    return actions_of(request).approve(connection, number, body.checksum, by)
+    with noting(request, "plan approved", connection, plan=number) as deed:
+        return actions_of(request).approve(connection, number, body.checksum, deed.by)
 
 
 @answers(Did)
 def drop(request: Request, connection: Id, number: Number) -> Did:
     """Forget a plan."""
-    note(request, "plan dropped", connection, plan=number)
-    return Did(count=actions_of(request).drop(connection, number))
+    with noting(request, "plan dropped", connection, plan=number):
+        return Did(count=actions_of(request).drop(connection, number))
 
 
 @answers(actions.TakenBack)
 def undo(request: Request, connection: Id, number: Number, body: Undo) -> actions.TakenBack:
     """Take back what a run changed in customers, or show what would be."""
-    if not body.dry:
-        note(request, "run undone", connection, run=number)
-    return actions_of(request).undo(connection, number, dry=body.dry)
+    if body.dry:
+        return actions_of(request).undo(connection, number, dry=True)
+    with noting(request, "run undone", connection, run=number):
+        return actions_of(request).undo(connection, number, dry=False)
 
 
 @answers(Did)
 def pause(request: Request, connection: Id, body: OneStream) -> Did:
     """Let a connection, or one of its streams, rest."""
-    note(request, "paused", connection, stream=body.stream)
-    actions_of(request).pause(connection, body.stream, body.why)
+    with noting(request, "paused", connection, stream=body.stream):
+        actions_of(request).pause(connection, body.stream, body.why)
     return Did(count=1)
 
 
 @answers(Did)
 def resume(request: Request, connection: Id, body: OneStream) -> Did:
     """Let it go on."""
-    note(request, "resumed", connection, stream=body.stream)
-    return Did(count=int(actions_of(request).resume(connection, body.stream)))
+    with noting(request, "resumed", connection, stream=body.stream):
+        return Did(count=int(actions_of(request).resume(connection, body.stream)))
 
 
 @answers(Did)
 def run_now(request: Request, connection: Id, body: OneStream) -> Did:
     """Let a stream, or all, be due at once."""
-    note(request, "run now", connection, stream=body.stream)
-    return Did(count=actions_of(request).run_now(connection, body.stream))
+    with noting(request, "run now", connection, stream=body.stream):
+        return Did(count=actions_of(request).run_now(connection, body.stream))
 
 
-def note(request: Request, what: str, connection: str, **detail: object) -> str:
-    """Write down what somebody does; return their name."""
-    visitor = visitor_of(request)
-    console_of(request).note(visitor, what, connection, **detail)
-    return visitor.audit_name
+def noting(request: Request, what: str, connection: str, **detail: object) -> AbstractContextManager[Deed]:
+    """Write down what somebody does, and whether it was done."""
+    return console_of(request).noting(visitor_of(request), what, connection, **detail)

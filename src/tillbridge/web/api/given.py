@@ -10,11 +10,11 @@ from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 # SQLite's and PostgreSQL's integers end before Python's.
-_NUMBER_MAX = 2**53
+NUMBER_MAX = 2**53
 _TEXT = r"^[^\x00]*$"
 
 Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
-Number = Annotated[int, Path(ge=1, le=_NUMBER_MAX)]
+Number = Annotated[int, Path(ge=1, le=NUMBER_MAX)]
 Words = Annotated[str, Query(max_length=200, pattern=_TEXT)]
 Offset = Annotated[int, Query(ge=0, le=100_000)]
 Limit = Annotated[int, Query(ge=1, le=500)]
@@ -27,9 +27,14 @@ OneId = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 Cause = Annotated[str | None, Query(max_length=500, pattern=_TEXT)]
 
 _Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
-_Number = Annotated[int, Field(ge=1, le=_NUMBER_MAX, strict=True)]
+_TillId = Annotated[str, Field(pattern=r"^[0-9]{1,20}$")]
+_Number = Annotated[int, Field(ge=1, le=NUMBER_MAX, strict=True)]
 _Text = Annotated[str, Field(max_length=2_000, pattern=_TEXT)]
 _Name = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9_]+$")]
+
+
+_Key = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,15}$")]
+_Mark = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
 
 class _Body(BaseModel):
@@ -41,15 +46,15 @@ class Pressed(_Body):
 
 
 class Records(_Body):
-    """Which records are to be sent: the till's ids."""
+    """Which records are to be sent: the till's ids, all of which it is asked for at once."""
 
-    ids: Annotated[list[_Id], Field(min_length=1, max_length=200)]
+    ids: Annotated[list[_TillId], Field(min_length=1, max_length=200)]
 
 
 class Customers(_Body):
     """Which customers of the till are meant."""
 
-    ids: Annotated[list[Annotated[str, Field(pattern=r"^[0-9]{1,20}$")]], Field(min_length=1, max_length=50)]
+    ids: Annotated[list[_TillId], Field(min_length=1, max_length=50)]
 
 
 class Persons(_Body):
@@ -128,11 +133,18 @@ class Choice(_Body):
     choice: _Id
 
 
+class OneOfThem(Choice):
+    """Who a customer in review is. `other`: it may be somebody who is no candidate; look twice."""
+
+    other: bool = False
+
+
 class Ruling(_Body):
-    """Which side counts in these conflicts."""
+    """Which side counts in these conflicts. `seen`: by id, the mark of the values as they were shown."""
 
     ids: Annotated[list[_Number], Field(min_length=1, max_length=500)]
     winner: Literal["till", "crm"]
+    seen: Annotated[dict[_Key, _Mark], Field(max_length=500)] = {}
 
 
 class Seen(_Body):
@@ -144,7 +156,7 @@ class Seen(_Body):
 class PreviewOf(_Body):
     """Whom a preview is about; nobody: whatever the next sync would write."""
 
-    customers: Annotated[list[_Id], Field(max_length=200)] = []
+    customers: Annotated[list[_TillId], Field(max_length=200)] = []
 
 
 class Undo(_Body):

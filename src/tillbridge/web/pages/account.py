@@ -13,7 +13,7 @@ from tillbridge.web.errors import NotHere, Unfit
 from tillbridge.web.pages.tokens import scopes_of
 from tillbridge.web.rendering import done, page, visitor_of
 from tillbridge.web.security import passwords
-from tillbridge.web.security.sessions import TooOften, address_of
+from tillbridge.web.security.sessions import PROVIDER_TOKEN_DAYS, TooOften, address_of
 
 
 def show(request: Request) -> Response:
@@ -83,4 +83,5 @@ def _page(request: Request, status: int = 200, *, why: str = "") -> Response:
         scopes=scopes_of(visitor),
         why=why,
         length_min=passwords.LENGTH_MIN,
+        token_days=PROVIDER_TOKEN_DAYS,
     )

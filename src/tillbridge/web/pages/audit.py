@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from fastapi import Request
+from typing import Annotated
+
+from fastapi import Query, Request
 from starlette.responses import Response
 
 from tillbridge.store.access import Broken
+from tillbridge.web.api.given import NUMBER_MAX
 from tillbridge.web.console import console_of
 from tillbridge.web.rendering import page, visitor_of
 
 _LINES = 50
 
 
-def show(request: Request, before: int | None = None) -> Response:
+def show(request: Request, before: Annotated[int | None, Query(ge=1, le=NUMBER_MAX)] = None) -> Response:
     """Show the newest lines, or those before one."""
     return _page(request, before=before)
 

@@ -10,9 +10,10 @@ from starlette.responses import Response
 from tillbridge.model.errors import SyncError
 from tillbridge.views.decisions import conflicts, reviews
 from tillbridge.views.duplicates import duplicates
+from tillbridge.web.api.answers import status_of
 from tillbridge.web.console import actions_of, books_of, console_of, visitor_of
 from tillbridge.web.errors import Unfit
-from tillbridge.web.pages.listing import begins, pages
+from tillbridge.web.pages.listing import begins, marks_in, pages
 from tillbridge.web.rendering import done, is_part, page
 
 # Each of them is read again on both sides, and created in one go.
@@ -37,11 +38,11 @@ def choose(
     """Say who somebody is: one of the candidates, or somebody new."""
     connection, visitor = request.path_params["connection"], visitor_of(request)
     act = actions_of(request)
-    console_of(request).note(visitor, "match chosen", connection, who=who[:40], choice=choice[:40])
+    does = act.choose if side == "till" else act.choose_newcomer
+    noting = console_of(request).noting
     try:
-        came = (act.choose if side == "till" else act.choose_newcomer)(
-            connection, who, choice, visitor.audit_name
-        )
+        with noting(visitor, "match chosen", connection, who=who[:40], choice=choice[:40]) as deed:
+            came = does(connection, who, choice, deed.by)
     except SyncError as error:
         if not is_part(request):
             raise
@@ -57,8 +58,10 @@ def choose_new(request: Request, who: Annotated[list[str] | None, Form()] = None
     ids = list(dict.fromkeys(who or []))
     if not ids or len(ids) > _NEW_MAX or not all(each.isdecimal() for each in ids):
         raise Unfit(f"Tick between 1 and {_NEW_MAX} customers.")
-    console_of(request).note(visitor, "matches chosen", connection, customers=ids, choice="new")
-    came = actions_of(request).choose_new(connection, ids, visitor.audit_name)
+    noting = console_of(request).noting
+    with noting(visitor, "matches chosen", connection, customers=ids, choice="new") as deed:
+        came = actions_of(request).choose_new(connection, ids, deed.by)
+        deed.came["left"] = sorted(came.left)
     return page(request, "decided_many.html", came=came, back="reviews", title="Somebody new")
 
 
@@ -74,21 +77,25 @@ def keep(
     request: Request,
     number: Annotated[list[int], Form()],
     winner: Annotated[Literal["till", "crm"], Form()],
+    seen: Annotated[list[str] | None, Form()] = None,
 ) -> Response:
-    """Say which side counts, of one field or of the ticked ones, and carry it to the other one."""
+    """Say which side counts, of one field or of the ticked ones, and carry it to the other one.
+
+    `seen`: the marks of the values that the page has shown, each behind its conflict's number.
+    """
     connection, visitor = request.path_params["connection"], visitor_of(request)
     ids = list(dict.fromkeys(number))
     if len(ids) > _KEPT_MAX:
         raise Unfit(f"At most {_KEPT_MAX} conflicts are decided at once.")
-    console_of(request).note(
-        visitor, "conflict decided", connection, conflicts=ids[:50], count=len(ids), winner=winner
-    )
+    noting, some = console_of(request).noting, {"conflicts": ids[:50], "count": len(ids)}
     try:
-        came = actions_of(request).keep(connection, ids, winner, visitor.audit_name)
+        with noting(visitor, "conflict decided", connection, winner=winner, **some) as deed:
+            came = actions_of(request).keep(connection, ids, winner, deed.by, marks_in(seen or (), ids))
+            deed.came["left"] = sorted(came.left)[:50]
     except SyncError as error:
         if not is_part(request):
             raise
-        return page(request, "kept.html", why=str(error), winner=winner, came=None)
+        return page(request, "kept.html", status_of(error)[0], why=str(error), winner=winner, came=None)
     if is_part(request):
         return page(request, "kept.html", why="; ".join(came.left.values()), winner=winner, came=came)
     return done(f"/c/{connection}/conflicts", "decided" if not came.left else "not-all")
@@ -97,8 +104,8 @@ def keep(
 def restore(request: Request, change: Annotated[int, Form()]) -> Response:
     """Write a value that lost a conflict back to both sides."""
     connection, visitor = request.path_params["connection"], visitor_of(request)
-    console_of(request).note(visitor, "value restored", connection, change=change)
-    actions_of(request).restore(connection, change)
+    with console_of(request).noting(visitor, "value restored", connection, change=change):
+        actions_of(request).restore(connection, change)
     return done(f"/c/{connection}/conflicts", "restored")
 
 
@@ -120,25 +127,26 @@ def decide_duplicates(
 ) -> Response:
     """Say whether records are one person, or look whether somebody has merged them meanwhile."""
     connection, visitor, act = request.path_params["connection"], visitor_of(request), actions_of(request)
-    console_of(request).note(visitor, "duplicates decided", connection, cluster=cluster[:80], word=word)
-    if word == "check":
+    noting = console_of(request).noting
+    with noting(visitor, "duplicates decided", connection, cluster=cluster[:80], word=word) as deed:
+        if word != "check":
+            act.decide_duplicates(connection, cluster, word, deed.by)
+            return done(f"/c/{connection}/duplicates", "saved")
         is_done = act.check_duplicates(connection, cluster)
-        return done(f"/c/{connection}/duplicates", "merged" if is_done else "not-merged")
-    act.decide_duplicates(connection, cluster, word, visitor.audit_name)
-    return done(f"/c/{connection}/duplicates", "saved")
+    return done(f"/c/{connection}/duplicates", "merged" if is_done else "not-merged")
 
 
 def look_for_duplicates(request: Request) -> Response:
     """Compare everybody whom both sides have shown, and keep who is probably there twice."""
     connection = request.path_params["connection"]
-    console_of(request).note(visitor_of(request), "duplicates looked for", connection)
-    actions_of(request).look_for_duplicates(connection)
+    with console_of(request).noting(visitor_of(request), "duplicates looked for", connection):
+        actions_of(request).look_for_duplicates(connection)
     return done(f"/c/{connection}/duplicates", "saved")
 
 
 def merge_duplicates(request: Request) -> Response:
     """Merge in Salesforce what people have decided, as far as Salesforce can."""
     connection = request.path_params["connection"]
-    console_of(request).note(visitor_of(request), "duplicates merged", connection)
-    came = actions_of(request).merge_duplicates(connection)
+    with console_of(request).noting(visitor_of(request), "duplicates merged", connection):
+        came = actions_of(request).merge_duplicates(connection)
     return page(request, "duplicates_merged.html", came=came)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Annotated
 
 from fastapi import Form, Request
 from starlette.responses import Response
 
 from tillbridge.store.access import Person
-from tillbridge.web.console import console_of
+from tillbridge.views.books import NoSuchConnection
+from tillbridge.web.console import Console, console_of
 from tillbridge.web.errors import NotHere, Unfit
 from tillbridge.web.pages.entrance import PASSWORD
 from tillbridge.web.rendering import done, page, visitor_of
@@ -16,6 +18,7 @@ from tillbridge.web.security.roles import ROLES
 from tillbridge.web.security.sessions import FIRST_LINK_SECONDS
 
 _NAME_MAX = 80
+_CODES_SHOWN = 20
 _WORDS = tuple(role.word for role in ROLES)
 
 
@@ -98,17 +101,44 @@ def _limits(request: Request, text: str, role: str) -> dict[str, list[str]] | No
         return None
     if role != "viewer":
         raise Unfit("Only a viewer can be limited to some stores: the others act on the whole connection.")
-    known = console_of(request).connections()
+    lines = [line.strip() for line in text.replace(",", "\n").split("\n") if line.strip()]
+    found = stores_named(lines, console_of(request).connections())
+    check_stores(console_of(request), found)
+    return found
+
+
+def stores_named(lines: Iterable[str], known: Collection[str]) -> dict[str, list[str]]:
+    """Read stores as `code`, of the first connection, or `connection/code`."""
     found: dict[str, list[str]] = {}
-    for line in text.replace(",", "\n").split("\n"):
-        if not line.strip():
-            continue
-        connection, _, store = line.strip().rpartition("/")
+    for line in lines:
+        connection, _, store = line.rpartition("/")
         connection = connection or next(iter(known), "")
         if connection not in known:
             raise Unfit(f"There is no connection called {connection}.")
+        if not store:
+            raise Unfit(f"Which store of {connection}? Name its code behind the slash.")
         found.setdefault(connection, []).append(store)
     return found
+
+
+def check_stores(console: Console, limits: Mapping[str, Sequence[str]]) -> None:
+    """Refuse codes that no store has, where the stores are known: whoever is limited to them sees nothing."""
+    if not any(limits.values()):
+        raise Unfit(
+            "Name at least one store by its code, or leave the field empty: then they see all stores."
+        )
+    for connection, codes in limits.items():
+        try:
+            names = console.library.books(connection).names()
+        except NoSuchConnection:
+            continue  # It is still being set up.
+        strange = [code for code in codes if code not in names.codes.values()]
+        if names.codes and strange:
+            known = sorted((code, names.store(i)) for i, code in names.codes.items())
+            told = ", ".join(f"{code} ({name})" for code, name in known[:_CODES_SHOWN])
+            raise Unfit(
+                f"No store of {connection} has the code {strange[0][:40] or '(empty)'}. There are: {told}."
+            )
 
 
 def _page(request: Request, status: int = 200, *, why: str = "") -> Response:

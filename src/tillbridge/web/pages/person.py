@@ -12,6 +12,7 @@ from tillbridge.views.books import Books
 from tillbridge.views.person import PersonPage, person
 from tillbridge.web.console import actions_of, books_of, console_of, stores_of, visitor_of
 from tillbridge.web.errors import NotHere
+from tillbridge.web.pages.listing import marks_in
 from tillbridge.web.rendering import done, go, is_part, page
 
 
@@ -44,9 +45,9 @@ def part(request: Request, who: str, record: Annotated[str, Form()] = "") -> Res
     found = _person(request, books_of(request), who)
     if record not in {each.side.id for each in found.records}:
         raise NotHere
-    console_of(request).note(visitor, "customer unlinked", connection, customer=record)
     try:
-        actions_of(request).part(connection, record, visitor.audit_name)
+        with console_of(request).noting(visitor, "customer unlinked", connection, customer=record) as deed:
+            actions_of(request).part(connection, record, deed.by)
     except SyncError as error:
         return page(request, "person_unlink.html", 409, person=found, why=str(error))
     return done(f"/c/{connection}/customers/{record}", "unlinked")
@@ -68,11 +69,10 @@ def erase(request: Request, who: str, name: Annotated[str, Form()] = "") -> Resp
         return _erasing(request, found, 422, "That is not the name as it stands above. Nothing was erased.")
     # Ids alone: the audit log is kept when the person is gone.
     ids = [each.side.id for each in found.records]
-    console_of(request).note(
-        visitor, "person erased", connection, customers=ids, crm=found.crm.id if found.crm else None
-    )
+    noting, crm_id = console_of(request).noting, found.crm.id if found.crm else None
     try:
-        erased = actions_of(request).erase(connection, found.id)
+        with noting(visitor, "person erased", connection, customers=ids, crm=crm_id):
+            erased = actions_of(request).erase(connection, found.id)
     except SyncError as error:
         return _erasing(request, found, 409, str(error))
     return page(request, "person_erased.html", erased=erased)
@@ -92,8 +92,8 @@ def restore(request: Request, who: str, change: Annotated[int, Form()]) -> Respo
     found = _person(request, books_of(request), who)
     if change not in {each.earlier.change for each in found.history}:
         raise NotHere
-    console_of(request).note(visitor, "value restored", connection, change=change)
-    actions_of(request).restore(connection, change)
+    with console_of(request).noting(visitor, "value restored", connection, change=change):
+        actions_of(request).restore(connection, change)
     return done(f"/c/{connection}/customers/{found.id}", "restored")
 
 
@@ -102,13 +102,16 @@ def keep(
     who: str,
     number: Annotated[int, Form()],
     winner: Annotated[Literal["till", "crm"], Form()],
+    seen: Annotated[list[str] | None, Form()] = None,
 ) -> Response:
     """Say of a person's field which side counts, and carry it to the other one."""
     connection, visitor = request.path_params["connection"], visitor_of(request)
     found = _person(request, books_of(request), who)
     if number not in {each.id for each in found.conflicts}:
         raise NotHere
-    console_of(request).note(visitor, "conflict decided", connection, conflict=number, winner=winner)
-    actions_of(request).keep(connection, [number], winner, visitor.audit_name)
+    noting = console_of(request).noting
+    with noting(visitor, "conflict decided", connection, conflict=number, winner=winner) as deed:
+        came = actions_of(request).keep(connection, [number], winner, deed.by, marks_in(seen or (), [number]))
+        deed.came["left"] = sorted(came.left)
     path = f"/c/{connection}/customers/{found.id}"
     return go(path) if is_part(request) else done(path, "decided")

@@ -148,24 +148,25 @@ def fix(
     books = books_of(request)
     before = _open_of(counts_of(books, cause))
     note = {"cause": cause[:200], "action": action, "field": field}
-    console_of(request).note(visitor_of(request), "cause fixed", connection, **note)
     try:
-        match action:
-            case "undo":
-                act.undo_fix(connection, cause)
-                return done(_path(connection, cause), "saved")
-            case "add_picklist_value":
-                act.add_values(connection, cause, field or None, later=True)
-            case _:
-                act.fix(
-                    connection,
-                    cause,
-                    action,
-                    field=field or None,
-                    values=_pairs(seen or [], given or []) if action == "replace" else None,
-                    default=default,
-                    later=True,
-                )
+        with console_of(request).noting(visitor_of(request), "cause fixed", connection, **note) as deed:
+            deed.is_private = True
+            match action:
+                case "undo":
+                    act.undo_fix(connection, cause)
+                    return done(_path(connection, cause), "saved")
+                case "add_picklist_value":
+                    act.add_values(connection, cause, field or None, later=True)
+                case _:
+                    act.fix(
+                        connection,
+                        cause,
+                        action,
+                        field=field or None,
+                        values=_pairs(seen or [], given or []) if action == "replace" else None,
+                        default=default,
+                        later=True,
+                    )
     except SyncError as error:
         raise Unfit(str(error)) from error
     return done(_drain_path(connection, cause, before), "fixed")
@@ -200,9 +201,11 @@ def edit(
     if not changed and not undo:
         return _one(request, number, 422, "Nothing was changed: type what is to be sent instead.", typed)
     fields = {} if undo else changed
-    console_of(request).note(visitor, "problem edited", connection, id=number, fields=sorted(fields))
+    noting = console_of(request).noting
     try:
-        came = actions_of(request).edit(connection, number, fields, visitor.audit_name)
+        with noting(visitor, "problem edited", connection, id=number, fields=sorted(fields)) as deed:
+            deed.is_private = True
+            came = actions_of(request).edit(connection, number, fields, deed.by)
     except SyncError as error:
         return _one(request, number, 409, str(error), typed)
     if came.refused:
@@ -229,7 +232,7 @@ def bulk(
         raise Unfit("No problem is ticked.")
     if len(ids) > _TICKED_MAX or len(text) > _NOTE_MAX:
         raise Unfit(f"At most {_TICKED_MAX:,} problems at once, with a note of {_NOTE_MAX:,} characters.")
-    note = console_of(request).note
+    noting = console_of(request).noting
     back = f"/c/{connection}/problems/{ids[0]}" if not cause else _path(connection, cause)
     match verb:
         case "retry":
@@ -240,19 +243,20 @@ def bulk(
         case "ignore":
             if not text.strip():
                 raise Unfit("Say why they are ignored: whoever looks later will want to know.")
-            note(visitor, "problems ignored", connection, ids=ids[:50], count=len(ids))
-            act.ignore(connection, ids, text.strip(), visitor.audit_name)
+            with noting(visitor, "problems ignored", connection, ids=ids[:50], count=len(ids)) as deed:
+                act.ignore(connection, ids, text.strip(), deed.by)
             return done(back, "ignored")
         case "assign":
             name = _user(request, assignee)
-            note(visitor, "problems assigned", connection, ids=ids[:50], count=len(ids), to=name)
-            act.assign(connection, ids, name, visitor.audit_name)
+            some = ids[:50]
+            with noting(visitor, "problems assigned", connection, ids=some, count=len(ids), to=name) as deed:
+                act.assign(connection, ids, name, deed.by)
             return done(back, "saved")
         case "note":
             if not text.strip():
                 raise Unfit("The note is empty.")
-            note(visitor, "problems noted", connection, ids=ids[:50], count=len(ids))
-            act.remark(connection, ids, text.strip(), visitor.audit_name)
+            with noting(visitor, "problems noted", connection, ids=ids[:50], count=len(ids)) as deed:
+                act.remark(connection, ids, text.strip(), deed.by)
             return done(back, "saved")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from fastapi import Request
@@ -12,12 +13,13 @@ from tillbridge.config import Oidc
 from tillbridge.model.hosts import is_loopback
 from tillbridge.store.access import Person
 from tillbridge.web.console import console_of, visitor_of
-from tillbridge.web.errors import NotHere
+from tillbridge.web.errors import NotHere, Unfit
+from tillbridge.web.pages import people
 from tillbridge.web.rendering import go, page
 from tillbridge.web.security.oidc import FLOW_SECONDS, Claims, Provider, SignInRefused, new_flow
 from tillbridge.web.security.paths import inside
 from tillbridge.web.security.roles import Role, role_named
-from tillbridge.web.security.sessions import address_of
+from tillbridge.web.security.sessions import PROVIDER_TOKEN_DAYS, address_of
 
 _BY = "identity provider"
 
@@ -104,6 +106,7 @@ def _page(
         why=why,
         is_checked=is_checked,
         metrics_from=rules.metrics_from,
+        token_days=PROVIDER_TOKEN_DAYS,
     )
 
 
@@ -125,6 +128,19 @@ def role_of(settings: Oidc, claims: Claims) -> str:
     return word
 
 
+def stores_of(settings: Oidc, claims: Claims, known: Collection[str]) -> dict[str, list[str]] | None:
+    """Return the stores that a viewer's groups open; None: all. Raises SignInRefused."""
+    named = [each for group in claims.groups for each in settings.stores.get(group, ())]
+    if not named:
+        raise SignInRefused("You are in no group that names the stores you may see. Ask an administrator.")
+    if "*" in named:
+        return None
+    try:
+        return people.stores_named(sorted(set(named)), known)
+    except Unfit as error:
+        raise SignInRefused(f"The stores of your groups cannot be read: {error.why}") from error
+
+
 def _person(request: Request, settings: Oidc, claims: Claims) -> Person:
     console = console_of(request)
     person = console.access.subject(claims.subject)
@@ -132,6 +148,8 @@ def _person(request: Request, settings: Oidc, claims: Claims) -> Person:
         raise SignInRefused("An administrator has shut you out.")
     try:
         role = role_of(settings, claims)
+        is_told = bool(settings.stores) and role == Role.VIEWER.word
+        limits = stores_of(settings, claims, console.connections()) if is_told else None
     except SignInRefused:
         if person is not None:
             console.access.end_sessions(person.id)
@@ -139,30 +157,27 @@ def _person(request: Request, settings: Oidc, claims: Claims) -> Person:
                 console.access.end_token(token.id)
         raise
     if person is None:
-        return _added(request, claims, role)
-    if person.role == role:
+        return _added(request, claims, role, limits)
+    if person.role == role and (not is_told or person.limits == limits):
         return person
-    limits = person.limits if role == Role.VIEWER.word else None
     # The last administrator stays one: somebody must be left who can let others in.
-    if console.access.change(person.id, role=role, limits=limits, active=True):
-        console.access.note(
-            _BY,
-            "user changed",
-            str(person.id),
-            console.now(),
-            {"role": [person.role, role], "limits": limits},
-        )
-    return console.access.person(person.id) or person
+    if console.access.change(person.id, role=role, limits=limits, active=True, keeps_limits=not is_told):
+        now = console.access.person(person.id) or person
+        detail = {"role": [person.role, role], "limits": now.limits}
+        console.access.note(_BY, "user changed", str(person.id), console.now(), detail)
+        return now
+    return person
 
 
-def _added(request: Request, claims: Claims, role: str) -> Person:
+def _added(request: Request, claims: Claims, role: str, limits: dict[str, list[str]] | None) -> Person:
     """Add somebody on their first visit. A name that is taken is somebody else's: theirs gets a number."""
     console = console_of(request)
     names = [claims.name, *([claims.email[:80]] if claims.email and claims.is_email_verified else [])]
     for name in (*names, *(f"{claims.name[:70]} ({n})" for n in range(2, 100))):
-        person = console.access.add(name, role, console.now(), subject=claims.subject)
+        person = console.access.add(name, role, console.now(), subject=claims.subject, limits=limits)
         if person is not None:
-            console.access.note(_BY, "user added", str(person.id), console.now(), {"role": role})
+            detail = {"role": role, "limits": limits}
+            console.access.note(_BY, "user added", str(person.id), console.now(), detail)
             return person
     raise SignInRefused("There are too many people of your name here. Ask an administrator.")
 

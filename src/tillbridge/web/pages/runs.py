@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Annotated
 
 from fastapi import Form, Request
@@ -58,10 +59,10 @@ def undo(request: Request, number: Number, dry: Annotated[str, Form()] = "") -> 
     connection, is_dry = request.path_params["connection"], bool(dry)
     if run(books_of(request), number) is None:
         raise NotHere
-    if not is_dry:
-        console_of(request).note(visitor_of(request), "run undone", connection, run=number)
+    visitor, noting = visitor_of(request), console_of(request).noting
     try:
-        back = actions_of(request).undo(connection, number, dry=is_dry)
+        with nullcontext() if is_dry else noting(visitor, "run undone", connection, run=number):
+            back = actions_of(request).undo(connection, number, dry=is_dry)
     except SyncError as error:
         return _run(request, number, status=status_of(error)[0], why=str(error))
     return _run(request, number, back=back)
@@ -94,16 +95,16 @@ def preview(request: Request) -> Response:
 def apply(request: Request, number: Number, checksum: Annotated[str, Form()] = "") -> Response:
     """Write exactly what a preview says, as far as it is still so."""
     connection, visitor = request.path_params["connection"], visitor_of(request)
-    console_of(request).note(visitor, "plan applied", connection, plan=number)
-    carried = actions_of(request).apply(connection, number, checksum, visitor.audit_name)
+    with console_of(request).noting(visitor, "plan applied", connection, plan=number) as deed:
+        carried = actions_of(request).apply(connection, number, checksum, deed.by)
     return _plan(request, number, carried=carried)
 
 
 def approve(request: Request, number: Number, checksum: Annotated[str, Form()] = "") -> Response:
     """Let a plan pass that was held back, as it was looked at."""
     connection, visitor = request.path_params["connection"], visitor_of(request)
-    console_of(request).note(visitor, "plan approved", connection, plan=number)
-    carried = actions_of(request).approve(connection, number, checksum, visitor.audit_name)
+    with console_of(request).noting(visitor, "plan approved", connection, plan=number) as deed:
+        carried = actions_of(request).approve(connection, number, checksum, deed.by)
     return _plan(request, number, carried=carried)
 
 
@@ -121,8 +122,8 @@ def _plan(
 def drop(request: Request, number: Number) -> Response:
     """Forget a plan. What it would have written is looked at anew by the next run."""
     connection = request.path_params["connection"]
-    console_of(request).note(visitor_of(request), "plan dropped", connection, plan=number)
-    actions_of(request).drop(connection, number)
+    with console_of(request).noting(visitor_of(request), "plan dropped", connection, plan=number):
+        actions_of(request).drop(connection, number)
     return done(f"/c/{connection}/runs", "dropped")
 
 
@@ -130,15 +131,15 @@ def steer(request: Request, verb: Annotated[str, Form()], stream: Annotated[str,
     """Let the connection, or one of its streams, rest, go on, or be due at once."""
     connection = request.path_params["connection"]
     act, named = actions_of(request), stream or None
-    console_of(request).note(visitor_of(request), verb[:20], connection, stream=stream[:40])
-    match verb:
-        case "pause":
-            act.pause(connection, named, "paused in the console")
-        case "resume":
-            act.resume(connection, named)
-        case "run-now":
-            act.run_now(connection, named)
-        case _:
-            raise Unfit("A stream is paused, resumed or run now.")
+    with console_of(request).noting(visitor_of(request), verb[:20], connection, stream=stream[:40]):
+        match verb:
+            case "pause":
+                act.pause(connection, named, "paused in the console")
+            case "resume":
+                act.resume(connection, named)
+            case "run-now":
+                act.run_now(connection, named)
+            case _:
+                raise Unfit("A stream is paused, resumed or run now.")
     said = {"pause": "paused", "resume": "resumed", "run-now": "queued"}
     return done(f"/c/{connection}/runs", said[verb])

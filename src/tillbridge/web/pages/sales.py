@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 from typing import get_args
 
@@ -16,7 +15,7 @@ from tillbridge.views.sales import Status, Type, Wanted, amount_in, sales
 from tillbridge.web.api.answers import status_of
 from tillbridge.web.console import actions_of, books_of, stores_of
 from tillbridge.web.errors import NotHere
-from tillbridge.web.pages.listing import begins, pages
+from tillbridge.web.pages.listing import begins, day_in, pages
 from tillbridge.web.rendering import is_part, page
 
 _QUERY_MAX = 200
@@ -43,8 +42,8 @@ def show(
     names = books.names()
     wanted = Wanted(
         query=q[:_QUERY_MAX],
-        first=_day(first),
-        last=_day(last),
+        first=day_in(first),
+        last=day_in(last),
         store=store or None,
         least=_amount(least),
         most=_amount(most),
@@ -108,11 +107,3 @@ def _amount(text: str) -> Decimal | None:
     """Read an amount; what is none filters nothing."""
     text = text.strip()[:_AMOUNT_MAX]
     return amount_in(text if "." in text or "," in text else f"{text}.00") if text else None
-
-
-def _day(text: str) -> date | None:
-    """Read a day; what is none filters nothing."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None

@@ -57,11 +57,11 @@ def _send(request: Request, place: str, number: str) -> Response:
     if not _TILL_ID.fullmatch(number):
         raise NotHere
     books_of(request)
-    console.note(visitor_of(request), f"{called} sent", connection, ids=[number])
     if not console.service.living(console.dead_after_seconds):
         return _send_ourselves(request, place, number, kind)
     job = Job(connection=connection, kind="force", gen=uuid.uuid4().hex[:12], wanted={kind: [number]})
     console.jobs.enqueue(job)
+    console.note(visitor_of(request), f"{called} sent", connection, ids=[number])
     if not is_part(request):
         return go(f"/c/{connection}/sent/{place}/{number}/{job.gen}")
     return _told(request, place, number, run=str(job.gen))
@@ -69,8 +69,10 @@ def _send(request: Request, place: str, number: str) -> Response:
 
 def _send_ourselves(request: Request, place: str, number: str, kind: Kind) -> Response:
     """Send it in a turn of the console's own: no service works here just now."""
+    connection, noting = request.path_params["connection"], console_of(request).noting
     try:
-        answer = actions_of(request).send(request.path_params["connection"], kind, [number])
+        with noting(visitor_of(request), f"{_PLACES[place][1]} sent", connection, ids=[number]):
+            answer = actions_of(request).send(connection, kind, [number])
     except SyncError as error:
         return _told(request, place, number, failed=str(error), status=status_of(error)[0])
     return _told(request, place, number, answer=msgspec.to_builtins(answer))

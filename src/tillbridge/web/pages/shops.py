@@ -14,7 +14,7 @@ from tillbridge.views.stores import stores_page
 from tillbridge.web.api.given import Number
 from tillbridge.web.console import books_of, console_of, stores_of
 from tillbridge.web.errors import NotHere, Unfit
-from tillbridge.web.pages.listing import begins, pages
+from tillbridge.web.pages.listing import begins, day_in, pages
 from tillbridge.web.rendering import is_part, page
 
 _QUERY_MAX = 200
@@ -34,8 +34,8 @@ def show_stores(
     if store and store not in names:
         raise NotHere
     span = _PERIODS.get(days, 30)
-    to = _day(last) or _today(request)
-    since = _day(first) or to - timedelta(days=span - 1)
+    to = day_in(last) or _today(request)
+    since = day_in(first) or to - timedelta(days=span - 1)
     if since > to:
         raise Unfit("The first day is behind the last one.")
     if since < to - timedelta(days=_SPAN_DAYS_MAX):
@@ -78,7 +78,7 @@ def show_product(request: Request, number: str) -> Response:
 def show_certificates(request: Request, last: str = "") -> Response:
     """Show which days of which stores are proven, four weeks at a time."""
     books = books_of(request)
-    to = _day(last) or _today(request)
+    to = day_in(last) or _today(request)
     first = to - timedelta(days=_CALENDAR_DAYS - 1)
     found = certificates(books, first, to, stores=stores_of(request, books))
     earlier, later = first - timedelta(days=1), to + timedelta(days=_CALENDAR_DAYS)
@@ -104,7 +104,7 @@ def show_day(request: Request, store: str, day: str) -> Response:
     """Show one day of one store: both systems' figures, what differs and why, and its receipts."""
     books = books_of(request)
     seen = stores_of(request, books)
-    on = _day(day)
+    on = day_in(day)
     found = store_day(books, store, on, stores=seen) if on else None
     if found is None:
         raise NotHere
@@ -115,12 +115,3 @@ def show_day(request: Request, store: str, day: str) -> Response:
 def _today(request: Request) -> date:
     # A store east of us may have begun its next day.
     return (console_of(request).clock.now() + timedelta(hours=14)).date()
-
-
-def _day(text: str) -> date | None:
-    if not text:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise Unfit("A day is written as 2026-11-20.") from None

@@ -323,7 +323,8 @@ def _read(claims: Mapping[str, Any], settings: Oidc) -> Claims:
         subject=f"{settings.issuer} {claims['sub']}",
         name=next(each for each in map(_shown, named) if each),
         email=email if isinstance(email, str) and "@" in email else None,
-        is_email_verified=claims.get("email_verified") in {True, "true"},
+        # Some send it as a word. Anything else, also a list or an object, vouches for nothing.
+        is_email_verified=claims.get("email_verified") in (True, "true"),
         groups=_groups(claims, settings.claim),
     )
 

@@ -34,6 +34,10 @@ _PLACE_MAX = 20
 
 FIRST_LINK_SECONDS = 86_400.0
 
+# Whoever is shut out at the identity provider is seen there no more: their tokens rest so long after they
+# last came from it.
+PROVIDER_TOKEN_DAYS = 7
+
 
 @dataclass(frozen=True, slots=True)
 class TooOften:
@@ -78,7 +82,7 @@ class Sessions:
 
     def _program(self, secret: str, now: float) -> Visitor:
         found = self._access.token(secret, now)
-        if found is None or not found[1].active:
+        if found is None or not found[1].active or _is_overdue(found[1], now):
             return NOBODY
         token, person = found
         if now > (token.seen_at or 0) + _NOTED_SECONDS:
@@ -110,11 +114,20 @@ class Sessions:
         if not passwords.is_right(password, kept) or person is None or not person.active:
             return None
         assert kept is not None
-        for key in keys:
-            self._access.forgive(key)
+        self._forgive(name, address)
         if passwords.is_outdated(kept):
             self._access.set_password(person.id, passwords.hash_password(password), rehashed=True)
         return person
+
+    def _forgive(self, name: str, address: str) -> None:
+        """Forget what this name has failed at. The place's failures stay, but for the one counted just now.
+
+        Else whoever has an account could guess at others' for ever.
+        """
+        together, person, place = _keys(name, address)
+        self._access.forgive(together)
+        self._access.forgive(person)
+        self._access.uncount(place)
 
     def sign_in(
         self,
@@ -168,6 +181,13 @@ def cookie_name(request: Request) -> str:
 def address_of(request: Request) -> str:
     """Return where a request comes from."""
     return request.client.host if request.client else ""
+
+
+def _is_overdue(person: Person, now: float) -> bool:
+    """Say whether nobody has vouched for somebody lately who signs in by the identity provider alone."""
+    if person.subject is None or person.has_password:
+        return False
+    return now > (person.seen_at or 0) + PROVIDER_TOKEN_DAYS * 86_400
 
 
 def _csrf(secret: str) -> str:

@@ -22,6 +22,29 @@
   document.addEventListener("htmx:error", () => toast("The console did not answer. Is it still running?", "bad"));
   document.addEventListener("toast", (event) => toast(event.detail?.words ?? event.detail?.value, event.detail?.tone));
 
+  // --- what is on its way is not sent once more: a second click of a double one, an impatient one -----
+  const formOf = (element) => element?.closest?.("form");
+  const rest = (form) => form?.removeAttribute("aria-busy");
+  const once = (event, form) => {
+    if (!form || form.method !== "post") return;
+    if (form.hasAttribute("aria-busy")) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      return;
+    }
+    form.setAttribute("aria-busy", "true");
+    // Another script may have kept it from being sent; what htmx sends is over when it says so.
+    const asks = form.hasAttribute("hx-post") || event.type === "click";
+    setTimeout(() => { if (event.defaultPrevented && !asks) rest(form); });
+  };
+  document.addEventListener("submit", (event) => once(event, event.target), true);
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("button[hx-post]");
+    if (button && !button.disabled) once(event, formOf(button));
+  }, true);
+  document.addEventListener("htmx:finally:request", (event) => rest(formOf(event.detail?.ctx?.sourceElement ?? event.target)));
+  window.addEventListener("pageshow", () => document.querySelectorAll("form[aria-busy]").forEach(rest));
+
   // --- the menu on a phone --------------------------------------------------------------------
   const button = document.querySelector(".menu-button");
   button?.addEventListener("click", () => {
@@ -131,8 +154,14 @@
   const drawAll = (root = document) => root.querySelectorAll("canvas[data-chart]").forEach(draw);
   document.addEventListener("theme", () => drawAll());
 
+  const fold = (root) => root.querySelectorAll("details[data-folds]:not([data-folded])").forEach((each) => {
+    each.open = false;
+    each.dataset.folded = "";
+  });
+
   const ready = (root) => {
     local(root);
+    fold(root);
     drawAll(root);
     root.querySelectorAll("form[data-ticks]").forEach(ticked);
   };

@@ -1,5 +1,7 @@
-// Light or dark, before anything is drawn: as the reader chose, else as their system is set.
+// Light or dark, before anything is drawn: as the reader chose, else as their system is set. And that scripts run
+// here: tables beside charts may fold.
 (() => {
+  document.documentElement.dataset.scripted = "";
   const system = matchMedia("(prefers-color-scheme: dark)");
   const chosen = () => {
     try { return localStorage.getItem("theme") || "auto"; } catch { return "auto"; }
