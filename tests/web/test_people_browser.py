@@ -88,7 +88,9 @@ def state(chromium, served):
 
 @pytest.fixture
 def page(chromium, served, state):
-    context = chromium.new_context(base_url=served.url, storage_state=state, viewport=DESKTOP)
+    context = chromium.new_context(
+        base_url=served.url, storage_state=state, viewport=DESKTOP, reduced_motion="reduce"
+    )
     made, complaints = context.new_page(), []
     made.set_default_timeout(20_000)
     expect.set_options(timeout=20_000)
@@ -163,7 +165,7 @@ def test_a_cause_is_fixed_and_drains_while_somebody_looks_on(page, served):
     page.get_by_role("button", name="Send that, now and later").click()
 
     expect(page.get_by_text("Decided. The records behind it are sent again now.")).to_be_visible()
-    expect(page.locator("#left")).to_contain_text("2 of 2 accepted: all through")
+    expect(page.locator("#left")).to_contain_text("2 of 2 accepted: all through", timeout=60_000)
     assert {"Novak"} == {
         served.world.row("Account", key("customer", each))["LastName"] for each in served.novaks
     }

@@ -76,7 +76,9 @@ def state(chromium, served):
 
 @pytest.fixture
 def page(chromium, served, state):
-    context = chromium.new_context(base_url=served.url, storage_state=state, viewport=DESKTOP)
+    context = chromium.new_context(
+        base_url=served.url, storage_state=state, viewport=DESKTOP, reduced_motion="reduce"
+    )
     made, complaints = context.new_page(), []
     made.set_default_timeout(20_000)
     made.on("pageerror", lambda error: complaints.append(str(error)))
