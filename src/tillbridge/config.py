@@ -60,6 +60,16 @@ def _text(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+# Beyond these a number is a slip of the hand: nobody waits longer, or counts further.
+_COUNT_MAX = 1_000_000_000
+_MONTH_SECONDS, _YEAR_HOURS, _CENTURY_DAYS = 2_678_400, 8_784, 36_525
+
+Count = Annotated[int, Field(ge=1, le=_COUNT_MAX)]
+Pause = Annotated[float, Field(ge=1, le=_MONTH_SECONDS)]
+Span = Annotated[float, Field(gt=0, le=_MONTH_SECONDS)]
+Hours = Annotated[float, Field(gt=0, le=_YEAR_HOURS)]
+Days = Annotated[int, Field(ge=1, le=_CENTURY_DAYS)]
+
 Origin = Annotated[str, AfterValidator(_origin)]
 Id = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
 
@@ -198,7 +208,7 @@ class Keep(_Table):
 
     # What the till showed of each sale and customer, packed and sealed, so that `replay` can show it again;
     # about half a kilobyte each. 0: nothing is kept.
-    raw_days: Annotated[int, Field(ge=0)] = 90
+    raw_days: Annotated[int, Field(ge=0, le=_CENTURY_DAYS)] = 90
 
 
 _DAY = "([Mm]on|[Tt]ue|[Ww]ed|[Tt]hu|[Ff]ri|[Ss]at|[Ss]un)"
@@ -222,17 +232,17 @@ class Budget(_Table):
     salesforce_percent: Annotated[float, Field(gt=0, le=100)] = 40
     # and whatever other apps use, the last so many percent of the org's calls are left alone.
     salesforce_left_percent: Annotated[float, Field(ge=0, lt=100)] = 5
-    salesforce_calls_a_day: Annotated[int, Field(ge=1)] | None = None  # an absolute cap beside that
-    salesforce_calls_a_month: Annotated[int, Field(ge=1)] | None = None  # of any 30 days
-    salesforce_bulk_batches_a_day: Annotated[int, Field(ge=1)] | None = None  # the same for bulk batches
+    salesforce_calls_a_day: Count | None = None  # an absolute cap beside that
+    salesforce_calls_a_month: Count | None = None  # of any 30 days
+    salesforce_bulk_batches_a_day: Count | None = None  # the same for bulk batches
     # Requests to Salesforce under way at the same time; one place is kept for what is urgent.
     salesforce_at_once: Annotated[int, Field(ge=1, le=25)] = 5
     # Lightspeed's own rate limit is obeyed in any case, as its answers tell it. These are caps beside it.
-    lightspeed_calls_a_second: Annotated[int, Field(ge=1)] | None = None
-    lightspeed_calls_a_minute: Annotated[int, Field(ge=1)] | None = None  # of any minute
-    lightspeed_calls_an_hour: Annotated[int, Field(ge=1)] | None = None  # of any hour
-    lightspeed_calls_a_day: Annotated[int, Field(ge=1)] | None = None  # of any 24 hours
-    lightspeed_calls_a_month: Annotated[int, Field(ge=1)] | None = None  # of any 30 days
+    lightspeed_calls_a_second: Count | None = None
+    lightspeed_calls_a_minute: Count | None = None  # of any minute
+    lightspeed_calls_an_hour: Count | None = None  # of any hour
+    lightspeed_calls_a_day: Count | None = None  # of any 24 hours
+    lightspeed_calls_a_month: Count | None = None  # of any 30 days
     # Where several connections draw on one limit, they share it by these weights.
     weight: Annotated[float, Field(gt=0, le=100)] = 1
 
@@ -240,13 +250,15 @@ class Budget(_Table):
 class Schedule(_Table):
     """How often each stream is to be read. After three times that without success, people are told."""
 
-    sales_seconds: Annotated[float, Field(ge=1)] = 60  # set it to how often your own scheduler runs a sync
-    customers_seconds: Annotated[float, Field(ge=1)] = 120  # the same for customers
-    products_seconds: Annotated[float, Field(ge=1)] = 3_600  # the same for products and prices
-    stock_seconds: Annotated[float, Field(ge=1)] = 3_600  # the same for stock
+    sales_seconds: Pause = 60  # set it to how often your own scheduler runs a sync
+    customers_seconds: Pause = 120  # the same for customers
+    products_seconds: Pause = 3_600  # the same for products and prices
+    stock_seconds: Pause = 3_600  # the same for stock
     # Sales and customers while no shop is open, and sales at worst when API calls are short.
-    closed_seconds: Annotated[float, Field(ge=1)] = 600
-    check_seconds: Annotated[float, Field(ge=60)] = 900  # late lines, late payments and voids
+    closed_seconds: Pause = 600
+    check_seconds: Annotated[float, Field(ge=60, le=_MONTH_SECONDS)] = (
+        900  # late lines, late payments and voids
+    )
     # The longest-unread records are read again so often a day, a part of `checks.sweep_days` each time.
     sweeps_a_day: Annotated[float, Field(gt=0, le=1_440)] = 10
     # Such as ["Mon-Sat 09:00-19:00", "Sun 11:00-17:00"], in each shop's own time zone; empty: learnt from
@@ -316,7 +328,7 @@ class Alerts(_Table):
     # Further addresses, as Apprise writes them; needs `pip install tillbridge[apprise]`.
     apprise_urls: tuple[Annotated[SecretStr, AfterValidator(_apprise)], ...] = ()
     # Causes that are still open are told again in one digest, at most so often.
-    digest_hours: Annotated[float, Field(gt=0)] = 6
+    digest_hours: Hours = 6
     console_url: Origin | None = None  # where links in alerts lead; default: the record in Salesforce
 
     @field_validator("slack_webhook_url")
@@ -350,7 +362,7 @@ class Service(_Table):
     # any number of machines may work (`tillbridge worker`).
     database_url: SecretStr | None = None
     # A worker that was silent for so long is dead, and others take over what it was at.
-    dead_after_seconds: Annotated[float, Field(ge=1)] = 30
+    dead_after_seconds: Pause = 30
     # Where the console, /healthz, /readyz and /metrics answer; for other machines: "0.0.0.0".
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8642
@@ -376,7 +388,7 @@ def _domain(text: str) -> str:
     return text.lower()
 
 
-def _issuer(text: str) -> str:
+def issuer(text: str) -> str:
     """Accept what an identity provider calls itself: https, or http on this very machine; a path is fine."""
     parts = urlsplit(text)
     if parts.scheme not in {"https", "http"} or not parts.hostname or parts.username:
@@ -391,7 +403,7 @@ def _issuer(text: str) -> str:
 class Oidc(_Table):
     """Sign-in to the console by an identity provider (OpenID Connect). Passwords work beside it."""
 
-    issuer: Annotated[str, AfterValidator(_issuer)]  # what the provider calls itself, to the letter
+    issuer: Annotated[str, AfterValidator(issuer)]  # what the provider calls itself, to the letter
     client_id: (
         Id  # of the client that you registered there; its redirect address: <service.url>/login/oidc/back
     )
@@ -435,25 +447,25 @@ class Freshness(_Table):
     # So many of a hundred are to come within the seconds below.
     percent: Annotated[float, Field(gt=0, lt=100)] = 95
     # A receipt: from its completion in the till until Salesforce has confirmed it.
-    receipts_seconds: Annotated[float, Field(gt=0)] = 120
+    receipts_seconds: Span = 120
     # A customer: from a change in the till. While shops are closed, nobody looks for longer.
-    customers_seconds: Annotated[float, Field(gt=0)] = 900
+    customers_seconds: Span = 900
 
 
 class Retry(_Table):
     """What becomes of records that Salesforce refuses."""
 
-    every_hours: Annotated[float, Field(gt=0)] = 3  # a refused record is tried again so often, give or take
+    every_hours: Hours = 3  # a refused record is tried again so often, give or take
     # After so many attempts it is left alone until a person says otherwise, or the record changes.
-    give_up_after: Annotated[int, Field(ge=1)] = 24
+    give_up_after: Annotated[int, Field(ge=1, le=10_000)] = 24
 
 
 class Checks(_Table):
     """How often what the feed may have missed is looked at again."""
 
-    reread_days: Annotated[int, Field(ge=1)] = 7  # `check` re-reads the sales completed in so many days
-    nightly_days: Annotated[int, Field(ge=1)] = 35  # `check --nightly` re-reads so many
-    sweep_days: Annotated[int, Field(ge=1)] = 7  # every record is read again within so many days
+    reread_days: Days = 7  # `check` re-reads the sales completed in so many days
+    nightly_days: Days = 35  # `check --nightly` re-reads so many
+    sweep_days: Days = 7  # every record is read again within so many days
     # `sweep` stops when no more than this share of Salesforce's calls of 24 hours is left, in percent.
     reserve_percent: Annotated[int, Field(ge=0, le=100)] = 20
 
@@ -466,7 +478,7 @@ class Safety(_Table):
     first_crm_update: Literal["ask", "allow"] = "ask"
     # More than this share of the linked customers changing at once,
     changed_share_max: Annotated[float, Field(gt=0, le=1)] = 0.05
-    changed_from: Annotated[int, Field(ge=1)] = 10  # but never so few
+    changed_from: Count = 10  # but never so few
     # A side that shows less than this share of the linked customers it showed has been emptied.
     left_share_min: Annotated[float, Field(ge=0, lt=1)] = 0.5
 
@@ -520,6 +532,22 @@ def load(home: Path, env: Mapping[str, str] = os.environ) -> Config:
     return parse(text, home, env)
 
 
+def located(home: Path, error: ConfigurationInvalid) -> ConfigurationInvalid:
+    """Return a home's mistakes as one sentence that begins with its file: where there are several homes.
+
+    What stands in no configuration, such as a key in the environment, stays as it is.
+    """
+    path = str(home / FILE_NAME)
+    if not all(where == path or _SETTING.fullmatch(where) for where, _ in error.mistakes):
+        return error
+    told = [text if where == path else f"{where} {text}" for where, text in error.mistakes]
+    return ConfigurationInvalid([(path, "; ".join(told))])
+
+
+# How a mistake names the setting that it is about.
+_SETTING = re.compile(r"[a-z][a-z_]*([.\[].*)?")
+
+
 def parse(text: str, home: Path, env: Mapping[str, str] = os.environ) -> Config:
     """Check a text that is, or is to be, a home's configuration. Raises ConfigurationInvalid."""
     try:
@@ -571,16 +599,28 @@ def load_console(folder: Path, env: Mapping[str, str] = os.environ) -> Console:
 T = TypeVar("T", bound=_Table)
 
 
+def parse_shared(text: str, folder: Path, env: Mapping[str, str] = os.environ) -> None:
+    """Check what an installation without a connection of its own may say. Raises ConfigurationInvalid."""
+    _read_table(text, folder, "service", Service, env)
+    _read_table(text, folder, "console", Console, env)
+
+
 def _load_table(folder: Path, name: str, table: type[T], env: Mapping[str, str]) -> T:
     path = folder / FILE_NAME
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8")).get(name, {})
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return table()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationInvalid([(str(path), f"cannot be read: {error}")]) from error
+    return _read_table(text, folder, name, table, env)
+
+
+def _read_table(text: str, folder: Path, name: str, table: type[T], env: Mapping[str, str]) -> T:
+    try:
+        raw = tomllib.loads(text).get(name, {})
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationInvalid([(str(path), f"is not valid TOML: {error}")]) from error
+        raise ConfigurationInvalid([(str(folder / FILE_NAME), f"is not valid TOML: {error}")]) from error
     mistakes: list[tuple[str, str]] = []
     filled = _fill(raw, _Sources(env, SecretLookup(folder, env)), name, mistakes)
     if mistakes:

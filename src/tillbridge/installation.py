@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,6 +56,13 @@ def home_of(folder: Path, name: str) -> Path | None:
     if is_name(name) and (inside / configuration.FILE_NAME).is_file():
         return inside
     return folder if name == DEFAULT and _has(folder, "lightspeed") else None
+
+
+def gone(folder: Path, known: Iterable[str]) -> dict[str, Path]:
+    """Return the homes that were there once, by name: of connections that are known, and have no folder."""
+    found = connections(folder)
+    missing = sorted(name for name in known if name not in found and (is_name(name) or name == DEFAULT))
+    return {name: folder if name == DEFAULT else folder / CONNECTIONS / name for name in missing}
 
 
 def is_empty(folder: Path) -> bool:

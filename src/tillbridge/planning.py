@@ -18,6 +18,8 @@ from tillbridge.work import wanted_streams
 
 _UNREADABLE = "the configuration cannot be read, as the log says; the last one that could stays in force"
 
+_WHERE = "configuration"
+
 
 class Planner:
     """What one serving process knows of an installation's connections."""
@@ -29,17 +31,17 @@ class Planner:
         clock: Clock,
         env: Mapping[str, str],
         *,
-        may_be_empty: bool,
         on_gone: Callable[[str], None],
         on_trouble: Callable[[str, BaseException], None],
+        on_well: Callable[[str], None] = lambda _where: None,
     ) -> None:
         self._folder = folder
         self._service = service
         self._clock = clock
         self._env = env
-        self._may_be_empty = may_be_empty
         self._on_gone = on_gone
         self._on_trouble = on_trouble
+        self._on_well = on_well
         self._planned: dict[str, int] = {}
         self._unreadable: dict[str, int] = {}
         self._has_looked = False
@@ -58,18 +60,19 @@ class Planner:
         except (SyncError, OSError) as error:
             if str(error) != self._said:
                 self._said = str(error)
-                self._on_trouble("configuration", error)
+                self._on_trouble(_WHERE, error)
             self.wrong = _UNREADABLE if isinstance(error, ConfigurationInvalid) else str(error)
         else:
             self._said = None
+            self._on_well(_WHERE)
 
     def plan(self) -> None:
-        """Plan what has changed. Raises ConfigurationInvalid where nothing can be served as it is."""
+        """Plan what has changed. Raises ConfigurationInvalid where nothing can be served as it is.
+
+        Where there is no connection yet nothing is due: whoever serves waits until somebody adds one.
+        """
         found = installation.connections(self._folder)
         away = self._service.away()
-        if not found and not self._planned and not self._may_be_empty and not (self._has_looked and away):
-            reason = "there is no connection here; `tillbridge init` makes one"
-            raise ConfigurationInvalid([(str(self._folder), reason)])
         now = self._clock.now().timestamp()
         for name in away.keys() & found.keys():
             self._planned.pop(name, None)
@@ -90,11 +93,13 @@ class Planner:
         except ConfigurationInvalid as error:
             if alone:
                 raise
-            self._pass_over(name, changed_at, error)
+            self._pass_over(name, changed_at, config.located(home, error))
             return
         self._service.plan_streams(name, wanted_streams(loaded), now)
         self._service.resume_limited(name, now)
         self._planned[name] = changed_at
+        if self._unreadable.pop(name, None) is not None:
+            self._on_well(f"connection {name}")
 
     def _known(self) -> set[str]:
         """Return whom we serve, and at first whoever was served before: their folders may have gone since."""

@@ -11,6 +11,7 @@ import contextlib
 import json
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,11 @@ from typing import Any
 
 # A big world takes a while to be made up.
 _READY_SECONDS_MAX = 300.0
+
+# Where a rehearsal leaves word of its clock, for whoever looks into its home, and how often: a load jumps
+# hundreds of times a second.
+AHEAD_FILE = "demo.json"
+_KEEP_SECONDS = 0.5
 
 # A jump of the clock shorter than this is saved up: most waits are fractions of a second.
 _JUMP_SECONDS_MIN = 0.05
@@ -81,14 +87,23 @@ class Simulator(Switchboard):
 
 
 class JumpingClock:
-    """A clock that jumps over every wait and takes the simulators' clocks along."""
+    """A clock that jumps over every wait and takes the simulators' clocks along.
 
-    def __init__(self, start: datetime, simulators: Sequence[Switchboard]) -> None:
+    `kept_in`: the home whose file says how far ahead of the machine's clock it is (`ahead_seconds`).
+    """
+
+    def __init__(
+        self, start: datetime, simulators: Sequence[Switchboard], kept_in: Path | None = None
+    ) -> None:
         self._start = start
+        self._kept_in = kept_in
+        self._kept_at = float("-inf")
+        self._keeping = threading.Lock()
         self._begun = time.monotonic()
         self._jumped = 0.0
         self._owed = 0.0
         self._simulators = simulators
+        self._keep()
 
     def now(self) -> datetime:
         """Return the simulated moment."""
@@ -108,6 +123,25 @@ class JumpingClock:
             for simulator in self._simulators:
                 simulator.control("POST", "clock", {"advance": self._owed})
             self._owed = 0.0
+            self._keep()
+
+    def _keep(self) -> None:
+        """Leave word of how far ahead it is, for those who look into the home meanwhile."""
+        if self._kept_in is None:
+            return
+        with self._keeping:
+            if time.monotonic() - self._kept_at < _KEEP_SECONDS:
+                return
+            self._kept_at = time.monotonic()
+            ahead = self.now().timestamp() - time.time()
+            part = self._kept_in / f"{AHEAD_FILE}.part"
+            part.write_text(json.dumps({"ahead_seconds": round(ahead, 3)}), encoding="utf-8")
+            part.replace(self._kept_in / AHEAD_FILE)
+
+
+def ahead_seconds(home: Path) -> float:
+    """Return how far ahead of the machine's clock the rehearsal of a home is, or was at its end."""
+    return float(json.loads((home / AHEAD_FILE).read_text(encoding="utf-8"))["ahead_seconds"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +180,7 @@ def rehearse(home: Path, world: World = World(), *, more_toml: str = "") -> Iter
     try:
         till.wait_ready()
         crm.wait_ready()
-        clock = JumpingClock(world.now, [till, crm])
+        clock = JumpingClock(world.now, [till, crm], home)
         for simulator in (till, crm):
             simulator.control("POST", "clock", {"set": clock.now().isoformat()})
         (home / "tillbridge.toml").write_text(_toml(till.url, crm.url, world) + more_toml, encoding="utf-8")

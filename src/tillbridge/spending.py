@@ -25,7 +25,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from tillbridge.model.clock import Clock
-from tillbridge.model.errors import LimitReached, SyncError
+from tillbridge.model.errors import BadRequest, LimitReached, PermissionMissing, SyncError
 from tillbridge.store.service import Service
 from tillbridge.sync import budget, quota
 from tillbridge.sync.ledger import EMPTY, State
@@ -55,6 +55,14 @@ class Kept(msgspec.Struct, frozen=True):
 
     quota: Quota
     state: State
+
+
+GOES_ON = "it goes on at"
+
+
+def goes_on(at: datetime, seconds: float) -> str:
+    """Say when it goes on, so many seconds from now."""
+    return f"{GOES_ON} {at.strftime('%H:%M' if seconds < DAY / 2 else '%Y-%m-%d %H:%M')} UTC"
 
 
 class Books(Protocol):
@@ -135,6 +143,9 @@ class Purse:
         self._usage: tuple[int, int] | None = None
         self._since_usage = 0.0
         self._has_place = False
+        self._is_looking = False
+        # Asks the remote what is used, by one call whose answer comes back as `told_usage`.
+        self.look: Callable[[], None] | None = None
         self._wanted_at: dict[str, float] = {}
         self.a_day: dict[Lane, float] = {}
         self._lock = threading.RLock()
@@ -145,9 +156,10 @@ class Purse:
             return
         with self._lock:
             self._name = name
-            if self._granted + _DUST < cost:
-                self._lease(name, cost)
-            self._granted -= cost
+            if not self._is_looking:  # That call was noted when it was let out.
+                if self._granted + _DUST < cost:
+                    self._lease(name, cost)
+                self._granted -= cost
             self._since_usage += cost
             self._owner.count(name, cost)
 
@@ -161,20 +173,53 @@ class Purse:
                 self._granted = answer
                 self._size = min(GRANT_CALLS_MAX, self._size * 2)
                 return
+            if self._has_looked(name):
+                continue
             seconds = max(0.01, answer.until - owner.now())
-            if waited + seconds > owner.patience_seconds:
+            if waited + seconds > self._patience_seconds(answer):
                 self.settle()
                 raise self._limit_reached(answer)
             owner.clock.sleep(seconds)
             waited += seconds
 
+    def _has_looked(self, name: str) -> bool:
+        """Ask the remote what is used now, if somebody waits and what we know of it is no longer fresh."""
+        owner = self._owner
+        if self.look is None or self._is_looking:
+            return False
+        now = owner.now()
+        if not owner.books.change(
+            name, self.quota, lambda state: budget.look(state, self.quota, owner.asker, now)
+        ):
+            return False
+        self._is_looking = True
+        try:
+            self.look()
+        except (LimitReached, PermissionMissing, BadRequest):
+            # Each of them is an answer, which tells what is used or that everybody has to wait: who may
+            # not see the limits is told by its header.
+            return True
+        finally:
+            self._is_looking = False
+        owner.has_looked = True
+        return True
+
+    def _patience_seconds(self, paused: Paused) -> float:
+        """Return how long a pause is waited out in place.
+
+        Whether others will have ended by then nobody knows: it is no use to let a person wait for it.
+        """
+        told = any(window.told for window in self.quota.windows)
+        if told and paused.cause in {"others", "refused"}:
+            return min(self._owner.patience_seconds, PATIENCE_SECONDS_OF_SLICE)
+        return self._owner.patience_seconds
+
     def _limit_reached(self, paused: Paused) -> LimitReached:
         seconds = paused.until - self._owner.now()
         at = datetime.fromtimestamp(paused.until, UTC)
         why = self._used_up if paused.cause == "refused" else paused.why
-        form = "%H:%M" if seconds < DAY / 2 else "%Y-%m-%d %H:%M"
         return LimitReached(
-            f"{why}; it goes on at {at.strftime(form)} UTC",
+            f"{why}; {goes_on(at, seconds)}",
             quota=self.quota.title,
             resume_after_seconds=max(1.0, seconds),
         )
@@ -299,6 +344,7 @@ class Spending:
         self.wants: Mapping[Lane, float] | None = None
         self.wants_at = 0.0
         self.spent: dict[tuple[str, Lane], float] = {}
+        self.has_looked = False  # whether the remote was asked since `begin` what is used, and told
         self.crm = OrgCalls(self, caps)
         self.till = AccountRate(self, caps, till)
 
@@ -309,6 +355,7 @@ class Spending:
     def begin(self, lane: Lane, *, busy: bool = False) -> None:
         """Say what the next calls are for; `busy` while the shops have customers at the till."""
         self.settle()
+        self.has_looked = False
         self.asker = Asker(self.connection, lane, busy)
 
     def settle(self) -> None:
@@ -350,6 +397,10 @@ class OrgCalls:
         self.calls = Purse(owner, quota.crm_calls(caps), used_up=_ORG)
         self._batches = Purse(owner, quota.crm_batches(caps), used_up=_ORG)
 
+    def asks(self, look: Callable[[], None]) -> None:
+        """Name what asks the org what is used of its day, by one call."""
+        self.calls.look = look
+
     def take(self, org: str) -> None:
         """Let one call go out."""
         self.calls.take(f"crm {org} calls", 1.0)
@@ -380,6 +431,12 @@ class AccountRate:
         self._account = account
         self.calls = Purse(owner, quota.till_calls(caps), used_up=_ACCOUNT)
         self._drips = Purse(owner, quota.till_drips(), used_up=_ACCOUNT)
+        self._owner = owner
+
+    @property
+    def urgent(self) -> bool:
+        """Whether a person waits for what the next requests are for."""
+        return self._owner.asker.lane == "urgent"
 
     def take(self, cost: float) -> None:
         """Let a request of this cost go out."""

@@ -185,16 +185,18 @@ def open_home(
     books: Books | None = None,
     patience_seconds: float = PATIENCE_SECONDS,
     service: Service | None = None,
+    config: Config | None = None,
 ) -> Parts:
     """Open a home directory: its configuration, state and clients. `history`: what is written is no news.
 
     `http` is the way to both remotes; without one, the network. `books` are where calls are counted;
     without any, those of the installation. A call waits for its turn for `patience_seconds` at most.
-    `service`: the installation's shared tables, where they are open already.
+    `service`: the installation's shared tables, where they are open already. `config`: what holds instead
+    of what its file says now.
     """
     clock = clock or SystemClock()
     rng = random.Random(seed)
-    config = configuration.load(home, env)
+    config = config or configuration.load(home, env)
     functions = configuration.functions(config)
     account = config.lightspeed.account_id
     maps = compile_maps(config.map, account=account, model=config.customers.model, functions=functions)
@@ -482,7 +484,7 @@ def _crm(
         refresh_token=refresh_token,
         audience=crm.audience,
     )
-    return SalesforceClient(
+    client = SalesforceClient(
         http,
         credentials,
         api_version=crm.api_version,
@@ -492,6 +494,8 @@ def _crm(
         history=history,
         quota=spending.crm,
     )
+    spending.crm.asks(client.look)
+    return client
 
 
 def _private_key(config: Config) -> str | None:

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 from structlog.contextvars import bound_contextvars
 
 from tillbridge import alerts, installation, logs
-from tillbridge.config import FILE_NAME, Config
+from tillbridge.config import FILE_NAME, Config, located
 from tillbridge.connectors.http import Http
 from tillbridge.engine.connection import Connection
 from tillbridge.engine.fates import fate
@@ -46,7 +46,7 @@ from tillbridge.model.errors import (
     Transient,
 )
 from tillbridge.noted import noted, word_of
-from tillbridge.spending import PATIENCE_SECONDS_OF_SLICE, SharedBooks
+from tillbridge.spending import GOES_ON, PATIENCE_SECONDS_OF_SLICE, SharedBooks, goes_on
 from tillbridge.store.service import DOWN, LIMIT, Ended, Service, Stream
 from tillbridge.sync.demand import Seen, least_interval, of_late, survey_of, wants
 from tillbridge.sync.forecast import Survey
@@ -433,7 +433,7 @@ class Workshop:
         seconds = time.monotonic() - begun
         self._watcher.ended(job, ended, seconds)
         moved = {name: count for name, count in ended.counts.items() if count and name != "unchanged"}
-        if moved or ended.outcome not in {"done", "gave way", "put off"}:
+        if moved or ended.outcome not in {"done", "gave way", _PUT_OFF} or job.wanted:
             self._log.info(
                 "slice ended",
                 connection=job.connection,
@@ -454,10 +454,29 @@ class Workshop:
             with self._turns.take(job.connection, self._locked(home), hurry=True) as turn:
                 fates, run = self._force(home, job, turn)
         except (SyncError, OSError) as error:
-            self._note(job, Ended(outcome="halted", next_in=None, why=str(error), failed=True), begun)
-            return {"outcome": word_of(error), "why": str(error), "retry_after": _retry_after(error)}
+            return self._not_forced(job, error, begun)
         self._note(job, Ended(outcome="done", next_in=None, counts={"forced": len(fates)}), begun)
         return {"outcome": "done", "records": fates, "run": run}
+
+    def _not_forced(self, job: Job, error: SyncError | OSError, begun: float) -> dict[str, Any]:
+        """Say why a wish was not carried out: what has to wait is no failure, and says until when."""
+        seconds, why = _retry_after(error), str(error)
+        answer = {"outcome": word_of(error), "why": why, "retry_after": seconds}
+        match error:
+            case LimitReached():
+                if seconds is not None:
+                    at = datetime.fromtimestamp(self._now() + seconds, UTC)
+                    answer["until"] = at.isoformat(timespec="seconds")
+                    answer["why"] = why = why if GOES_ON in why else f"{why}; {goes_on(at, seconds)}"
+                ended = Ended(outcome=LIMIT, next_in=None, why=why)
+            case Transient():
+                ended = Ended(outcome=DOWN, next_in=None, why=why, failed=True)
+            case Busy() | GiveWay():
+                ended = Ended(outcome=_PUT_OFF, next_in=None, why=why)
+            case _:
+                ended = Ended(outcome="halted", next_in=None, why=why, failed=True)
+        self._note(job, ended, begun)
+        return answer
 
     def _force(self, home: Path, job: Job, turn: Turn) -> tuple[list[dict[str, Any]], int | None]:
         with (
@@ -476,6 +495,9 @@ class Workshop:
                     people=job.wanted.get("person", ()),
                 )
             counts.update(delivery.counts)
+            if parts.spending.has_looked:
+                # The org takes calls again before the time that was reckoned with: everybody goes on.
+                self._service.resume_limited(job.connection, self._now())
             fates = [fate(parts.state, delivery, kind, i) for kind, ids in job.wanted.items() for i in ids]
             return fates, parts.state.run_id
 
@@ -532,25 +554,31 @@ class Workshop:
                 return opened
         door, clock = Door(self._http), Pauses(self._clock)
         underway = Underway(self._service, name, self._now)
+        opens = partial(
+            open_home,
+            home,
+            clock=clock,
+            progress=underway,
+            http=door,
+            env=self._env,
+            books=self._books,
+            patience_seconds=PATIENCE_SECONDS_OF_SLICE,
+            service=self._service,
+        )
         try:
-            parts = open_home(
-                home,
-                clock=clock,
-                progress=underway,
-                http=door,
-                env=self._env,
-                books=self._books,
-                patience_seconds=PATIENCE_SECONDS_OF_SLICE,
-                service=self._service,
-            )
+            parts = opens()
         except ConfigurationInvalid as error:
-            if opened is None:
-                raise
-            # What was good stays in force until what it was changed to is, too.
-            if opened.unreadable_at != changed_at:
-                opened.unreadable_at = changed_at
-                self._log.error("configuration not taken", connection=name, error=str(error))
-            return opened
+            # What was good stays in force until what it was changed to is, too: also for whoever works
+            # beside a load that stands still.
+            good = opened or self._open.get(name)
+            if good is None:
+                raise located(home, error) from error
+            if good.unreadable_at != changed_at:
+                good.unreadable_at = changed_at
+                self._log.error("configuration not taken", connection=name, error=str(located(home, error)))
+            if opened is not None:
+                return opened
+            parts = opens(config=good.parts.config)
         made = _Opened(parts, door, clock, underway, changed_at)
         with self._lock:
             self._open[slot] = made

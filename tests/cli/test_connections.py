@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from installed import Installation
 
 from tillbridge.secrets import SealedSecrets, open_vault
+from tillbridge.setup import draft
 from tillbridge.store.access import Access
 from tillbridge.store.service import Ended, open_service, service_url
 from tillbridge.wiring import alone
@@ -268,6 +269,21 @@ def test_a_removed_connection_leaves_nothing_and_the_other_goes_on(shops):
     assert 0 == shops.cli("sync", "--connection", "south").status
 
 
+def test_a_set_up_that_never_went_live_is_dropped_and_no_other(shops):
+    home = shops.folder / "connections" / "west"
+    home.mkdir()
+    SealedSecrets(home, open_vault(home, {})).set("lightspeed_client_secret", "typed already")
+    with draft.changing(home) as kept:
+        kept.begun_at = 1.0
+    backup = shops.cli("connection", "remove", "west", "--yes", "--keep-backup", shops.folder / "west.tar")
+    ran = shops.cli("connection", "remove", "west", "--yes")
+
+    assert (2, True) == (backup.status, "nothing to keep of it yet" in backup.said)
+    assert (0, "The set-up of west is dropped.") == (ran.status, ran.out.strip())
+    assert ["north", "south"] == sorted(path.name for path in home.parent.iterdir())
+    assert 2 == shops.cli("connection", "remove", "west", "--yes").status
+
+
 def test_it_asks_first(shops, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO("no\n"))
     ran = shops.cli("connection", "remove", "north")
@@ -322,6 +338,19 @@ def test_a_removed_connection_in_postgresql_leaves_no_schema(found, new_database
     assert 0 == ran.status, ran.said
     assert ({"c_default"}, 0) == (before - schemas(new_database), len(schemas(new_database) - before))
     assert not (world.home / "key").exists()
+
+
+def test_a_set_up_that_is_dropped_in_postgresql_leaves_no_schema(found, new_database):
+    world = found(database=new_database)
+    world.cli("backfill")
+    before = schemas(new_database)
+    with draft.changing(world.home) as kept:
+        kept.begun_at = 1.0
+    ran = world.cli("connection", "remove", "default", "--yes")
+    assert (0, True) == (ran.status, "The set-up of default is dropped." in ran.said), ran.said
+    assert {"c_default"} == before - schemas(new_database)
+    text = (world.home / "tillbridge.toml").read_text("utf-8")
+    assert (True, False) == ("database_url" in text, "lightspeed" in text)
 
 
 def schemas(url):

@@ -1,5 +1,11 @@
 """The demo, small: it shows everything, proves it, and leaves with 0."""
 
+import re
+
+import pytest
+
+from tillbridge.rehearsal import ahead_seconds
+
 
 def test_the_demo_proves_that_both_systems_agree(cli):
     ran = cli("demo", "--customers", "40", "--sales", "60", "--shops", "2", "--json")
@@ -48,6 +54,9 @@ def test_kept_running_it_sells_until_somebody_stops_it(cli, tmp_path):
     assert f"tillbridge status --home {home}" in ran.said
     assert "Closed." in ran.out
     assert cli("status", "--home", home, "--json").document["counts"]["sale"]
+    seen = re.search(r"Sales were last read (\d+) (s|min) ago", cli("status", "--home", home).out)
+    assert seen, "it is looked at by the demo's own clock"
+    assert ahead_seconds(home) != pytest.approx(0, abs=60)
 
 
 def test_a_home_that_is_in_use_is_left_alone(cli, tmp_path):

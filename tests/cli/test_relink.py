@@ -2,6 +2,9 @@
 
 import pytest
 
+from tillbridge.engine.desk import choose
+from tillbridge.engine.parting import part
+from tillbridge.engine.relink import relink
 from tillbridge.wiring import open_home
 
 
@@ -106,3 +109,24 @@ def test_relinking_what_is_linked_changes_nothing(shop):
         links(shop),
         {i: known.digest for i, known in shop.all_known("sale", range(1, 20)).items()},
     )
+
+
+def test_whoever_was_taken_apart_stays_apart(found):
+    """The links are read back from the keys, and the rules would link these two again at once."""
+    world = found()
+    theirs = world.person("Anna", "Prins", email="anna@prins.example")
+    anna = str(world.customer("Anna", "Prins", email="anna@prins.example"))
+    world.backfill()
+    with world.connected() as connection:
+        part(connection, anna, "Ana Admin")
+    lose_the_state(world)
+    with world.connected(fresh=True) as connection:
+        relink(connection)
+    world.backfill()
+    world.pass_time(minutes=20)
+    world.sync()
+
+    assert ("review", None) == (world.standing("customer", anna), world.known("customer", anna).crm_id)
+    assert "taken apart" in world.why("customer", anna)
+    with world.connected() as connection:
+        assert "settled" == choose(connection, anna, theirs, "Ana Admin").state

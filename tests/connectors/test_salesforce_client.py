@@ -90,6 +90,19 @@ def connected(org, *faults, **settings):
         server.close()
 
 
+class Told:
+    """A quota that writes down what it is told of the day."""
+
+    def __init__(self):
+        self.heard = []
+
+    def take(self, org):
+        """Let everything pass."""
+
+    def told(self, used, allowed):
+        self.heard.append((used, allowed))
+
+
 def ok(value, **headers):
     return Response.of(value, 200, **headers)
 
@@ -655,3 +668,21 @@ def test_a_permission_set_that_is_missing_is_named():
 def test_a_version_that_is_none_is_a_mistake_in_the_configuration():
     with pytest.raises(ConfigurationInvalid, match="api_version"), connected(Org(), api_version="latest"):
         pass
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ({"sforce-limit-info": "api-usage=90/100"}, [(90, 100)]),
+        ({}, [(40, 100)]),
+    ],
+    ids=["its header is newer than what it says", "a proxy has taken the header off"],
+)
+def test_asked_what_is_used_of_the_day_the_quota_hears_of_it(header, expected):
+    quota = Told()
+    answer = Response.of({"DailyApiRequests": {"Max": 100, "Remaining": 60}}, 200, **header)
+
+    with connected(Org(answer), quota=quota) as crm:
+        crm.look()
+
+    assert expected == quota.heard

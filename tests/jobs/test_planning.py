@@ -6,7 +6,6 @@ import pytest
 from world import World
 
 from tillbridge.engine.schedule import dispatch
-from tillbridge.model.errors import ConfigurationInvalid
 from tillbridge.planning import Planner
 from tillbridge.store.service import open_service, service_url
 
@@ -22,7 +21,7 @@ class Queue:
 class Served:
     """An installation with connections, and the planner of the process that serves it."""
 
-    def __init__(self, folder, clock, *names, may_be_empty=False):
+    def __init__(self, folder, clock, *names):
         self.folder = folder
         self.folder.mkdir()
         self.clock = clock
@@ -30,15 +29,14 @@ class Served:
         self.troubles, self.gone = [], []
         for name in names:
             shutil.copytree(folder.parent / "model", folder / "connections" / name)
-        self.planner = self.another(may_be_empty=may_be_empty)
+        self.planner = self.another()
 
-    def another(self, *, may_be_empty=False):
+    def another(self):
         return Planner(
             self.folder,
             self.service,
             self.clock,
             {},
-            may_be_empty=may_be_empty,
             on_gone=self.gone.append,
             on_trouble=lambda where, _: self.troubles.append(where),
         )
@@ -61,8 +59,8 @@ def made(tmp_path):
     world.close()
     made = []
 
-    def make(*names, **wishes):
-        made.append(Served(tmp_path / "shops", world.clock, *names, **wishes))
+    def make(*names):
+        made.append(Served(tmp_path / "shops", world.clock, *names))
         return made[-1]
 
     yield make
@@ -153,15 +151,12 @@ def test_that_the_installations_file_cannot_be_read_is_told_to_watchers(made):
     assert "the last one that could stays in force" in served.planner.wrong
 
 
-def test_a_process_does_not_begin_where_nothing_can_be_served(made):
+def test_a_process_waits_where_nothing_is_set_up_yet_and_serves_what_is_added(made):
     served = made()
-
-    with pytest.raises(ConfigurationInvalid, match="there is no connection here"):
-        served.planner.plan()
-
-
-def test_a_console_begins_where_nothing_is_set_up_yet(made):
-    served = made(may_be_empty=True)
     served.planner.plan()
+    before = served.planner.planned, served.planner.wrong
+    shutil.copytree(served.folder.parent / "model", served.home("a"))
+    served.planner.follow()
 
-    assert (0, None) == (served.planner.planned, served.planner.wrong)
+    assert (0, None) == before
+    assert (1, {"a"}) == (served.planner.planned, served.due())

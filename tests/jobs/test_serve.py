@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -15,7 +16,11 @@ import pytest
 from job_plant import until
 from world import World
 
+from tillbridge.simulators.httpd import Fault
+
 COMMAND = [sys.executable, "-c", "from tillbridge.cli import main; main()"]
+# Ten seconds from the signal are promised; what a busy machine takes to end a process is no part of ours.
+CLEARLY_IN_TIME = 9.0
 EVENTS = {"service started", "service stopping", "service stopped", "slice ended"}
 
 
@@ -179,9 +184,29 @@ def test_it_ends_in_order_within_ten_seconds_and_its_log_names_nobody(ending):
     ending.process.wait(timeout=15)
 
     entries = ending.entries()
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < CLEARLY_IN_TIME
     assert 0 == ending.process.returncode
     assert entries[-1]["event"] == "service stopped"
     assert {"default"} == {e["connection"] for e in entries if e["event"] == "slice ended"}
     assert [] == [e for e in entries if e["level"] == "error"]
     assert not re.search(r"(?i)silva|example\.com", json.dumps(entries))
+
+
+@pytest.mark.parametrize("side", ["till", "crm"])
+def test_it_ends_in_time_although_a_remote_hangs(ending, side):
+    """A call that never ends is left as it is: nothing was lost by it."""
+    world, answered = ending.world, threading.Event()
+    server = world.till_server if side == "till" else world.crm_server
+    server.sleep = lambda _seconds: answered.wait(60)
+    server.faults.append(Fault("slow", "", times=None))
+    ending.run("run-now")
+    until(lambda: any(world.suffered()), "a call hangs")
+    ending.process.send_signal(signal.SIGTERM)
+    begun = time.monotonic()
+    status = ending.process.wait(timeout=15)
+    took = time.monotonic() - begun
+    answered.set()
+
+    assert (0, True) == (status, took < CLEARLY_IN_TIME), took
+    assert ("service stopped", ["default"]) == tuple(map(ending.entries()[-1].get, ("event", "hanging")))
+    print(f"ended {took:.1f} s after the signal")

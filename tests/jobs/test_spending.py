@@ -1,11 +1,15 @@
 """Budgets in the service, over both simulators: who goes on and who waits when calls are short."""
 
+import re
+from datetime import datetime
+
 import msgspec
 import pytest
 from served_shop import Shop
 from world import World
 
-from tillbridge.engine.jobs import Job
+from tillbridge.engine.jobs import Job, why_not
+from tillbridge.setup.checks import checks
 from tillbridge.spending import Kept, standings
 from tillbridge.store import freshness
 from tillbridge.store.notices import Notices
@@ -107,6 +111,91 @@ def test_what_another_app_uses_is_noticed_and_obeyed_and_its_end_too(shop):
     world.pass_time(minutes=16)
     shop.run_due()
     assert "done" == shop.stream("customers").outcome
+
+
+def fill(shop):
+    """Let another app use up what is left of the org's day, and the service hear of it."""
+    usage = shop.world.org.usage
+    usage.used_by_others = usage.daily_max - usage.used() - 1_000
+    shop.slice("customers")  # Its answer tells.
+
+
+def forced(shop, customer, gen="x"):
+    """Send a customer as somebody does who waits; return the answer, and its calls by endpoint."""
+    crm = shop.workshop._open["default"].parts.crm
+    before = crm.calls_by_endpoint.copy()
+    job = Job(connection="default", kind="force", gen=gen, wanted={"customer": [str(customer)]})
+    return shop.workshop.work(job), dict(crm.calls_by_endpoint - before)
+
+
+def test_a_forced_customer_goes_as_soon_as_another_app_has_ended(shop):
+    """What was told a while ago would let them wait: the org is asked first, and all that waits goes on."""
+    world = shop.world
+    customer = world.customer("Ana", "Silva")
+    fill(shop)
+    shop.slice("customers")
+    assert shop.stream("customers").limited(shop.now)
+    world.org.usage.used_by_others = 0
+    world.pass_time(minutes=2)
+
+    answer, calls = forced(shop, customer)
+
+    assert [("sent", str(customer))] == [(each["outcome"], each["id"]) for each in answer["records"]]
+    assert 1 == calls["limits"]
+    assert not shop.stream("customers").limited(shop.now), "what else has waited is due again"
+
+
+def test_the_till_is_told_whether_a_person_waits(shop):
+    spending = shop.workshop._open["default"].parts.spending
+    found = {}
+    for lane in ("urgent", "sales"):
+        spending.begin(lane)
+        found[lane] = spending.till.urgent
+    assert {"urgent": True, "sales": False} == found
+
+
+def test_while_another_app_goes_on_the_org_is_asked_once_a_minute_for_those_who_wait(shop):
+    customer = shop.world.customer("Ana", "Silva")
+    fill(shop)
+    asked = []
+    for number in range(6):
+        shop.world.pass_time(minutes=0.5)
+        answer, calls = forced(shop, customer, gen=f"x{number}")
+        asked.append(calls)
+
+    assert "limit" == answer["outcome"]
+    assert [{}, {"limits": 1}] * 3 == asked
+
+
+def test_who_waits_for_calls_is_told_until_when_and_why_and_it_is_no_failure(shop, capsys):
+    customer = shop.world.customer("Ana", "Silva")
+    fill(shop)
+    answer, _ = forced(shop, customer)
+    told = capsys.readouterr().out
+
+    assert "limit" == answer["outcome"]
+    assert 0 < answer["retry_after"] <= 60
+    until = datetime.fromisoformat(answer["until"]).timestamp()
+    assert until == pytest.approx(shop.now + answer["retry_after"], abs=1)
+    assert answer["why"].startswith("Salesforce calls of a day: 104,0")
+    assert answer["why"].endswith("it goes on at 16:01 UTC")
+    assert f"It waits for API calls: {answer['why']}. Nothing is lost; send it again then." == why_not(answer)
+    assert re.search(r"slice ended .*force/.* outcome=limit .*it goes on at 16:01 UTC", told), told
+    with shop.world.opened() as parts:
+        assert "limit" == parts.journal.last_runs(1)[0].outcome
+
+
+def test_doctor_goes_by_what_the_org_says_now(shop):
+    world = shop.world
+    fill(shop)
+    world.pass_time(minutes=2)
+    while_full = {check.what: check for check in checks(world.home, clock=world.clock)}
+    world.org.usage.used_by_others = 0
+    world.pass_time(minutes=2)
+    afterwards = {check.what: check for check in checks(world.home, clock=world.clock)}
+
+    assert ("fail", "later") == (while_full["limits"].level, while_full["limits"].blame)
+    assert "ok" == afterwards["DailyApiRequests"].level
 
 
 def test_a_raised_limit_works_without_restart(shop):

@@ -244,6 +244,22 @@ def test_a_configuration_that_cannot_be_read_leaves_the_last_good_one_in_force(w
     assert ("done", "done") == (while_broken, shop.stream("sales").outcome)
 
 
+def test_who_works_beside_a_load_goes_by_the_last_good_one_as_well(world, served):
+    """The load stands still and has the connection in hand; what cannot be read must not stop the polls."""
+    shop = served()
+    shop.run_due()
+    in_hand = shop.workshop._open["default"]
+    in_hand.door.turn = Turn(None, "default", 1, time.monotonic() + 1_000, in_hurry=False)
+    config = world.home / "tillbridge.toml"
+    config.write_text(f"oops = = 1\n{config.read_text()}")
+    sale = world.ring(world.item())
+    shop.slice("sales")
+    in_hand.door.turn = None
+
+    assert "done" == shop.stream("sales").outcome
+    assert f"190001-S{sale}" in world.rows("Sales_Transaction__c")
+
+
 def test_of_a_folder_that_is_gone_nothing_is_forgotten_and_it_is_looked_for(world, served):
     shop = served()
     shop.run_due()

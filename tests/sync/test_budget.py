@@ -10,6 +10,7 @@ from tillbridge.sync.budget import (
     ended,
     left,
     left_a_day,
+    look,
     may_spend,
     returned,
     spent,
@@ -39,7 +40,7 @@ from tillbridge.sync.quota import (
     till_calls,
     till_drips,
 )
-from tillbridge.sync.windows import PROBE_SECONDS, shares
+from tillbridge.sync.windows import LOOK_SECONDS, PROBE_SECONDS, shares
 
 NOON = 1_790_000_000.0
 SALES = Asker("shop", "sales")
@@ -607,3 +608,62 @@ def test_a_probe_goes_no_further_than_our_own_cap():
     state = told_usage(state, quota, used=99_999, allowed=100_000, now=NOON)
 
     assert isinstance(may_spend(state, quota, SALES, 1, NOON + 2 * PROBE_SECONDS), Paused)
+
+
+# --- somebody waits ------------------------------------------------------------------------------
+
+URGENT = Asker("shop", "urgent")
+FULL = told_usage(EMPTY, crm_calls(Caps()), used=99_000, allowed=100_000, now=NOON)
+OURS_SPENT = spent(told_usage(EMPTY, crm_calls(Caps()), 0, 1_000, NOON), crm_calls(Caps()), URGENT, 400, NOON)
+REFUSED = told_to_wait(EMPTY, 900, NOON)
+
+
+@pytest.mark.parametrize(
+    ("state", "asker", "after", "expected"),
+    [
+        pytest.param(FULL, URGENT, LOOK_SECONDS, True, id="others use it all, as was told a minute ago"),
+        pytest.param(FULL, URGENT, LOOK_SECONDS - 1, False, id="that was told just now"),
+        pytest.param(FULL, SALES, LOOK_SECONDS, False, id="nobody waits for a poll"),
+        pytest.param(EMPTY, URGENT, LOOK_SECONDS, False, id="nothing stops us"),
+        pytest.param(OURS_SPENT, URGENT, HOUR, False, id="it is we who have spent our share"),
+        pytest.param(REFUSED, URGENT, LOOK_SECONDS, True, id="the org refused a minute ago"),
+        pytest.param(REFUSED, URGENT, LOOK_SECONDS - 1, False, id="the org refused just now"),
+    ],
+)
+def test_for_whoever_waits_the_remote_is_asked_once_a_minute(state, asker, after, expected):
+    quota = crm_calls(Caps())
+    after_it, looks = look(state, quota, asker, NOON + after)
+
+    _, looks_again = look(after_it, quota, asker, NOON + after)
+
+    assert (expected, False) == (looks, looks_again)
+
+
+def test_a_till_that_asked_us_to_wait_is_not_asked_before():
+    assert not look(told_to_wait(EMPTY, 90, NOON), till_drips(), URGENT, NOON + 80)[1]
+
+
+def test_an_org_that_refused_is_asked_by_one_poll_in_five_minutes_and_its_answer_counts():
+    quota = crm_calls(Caps())
+    refused = told_to_wait(EMPTY, 900, NOON)
+    state, first = take(refused, quota, SALES, 1, NOON + PROBE_SECONDS - 1)
+    state, second = take(state, quota, SALES, 1, first.until)
+    state, third = take(state, quota, SALES, 1, first.until + 1)
+    told = told_usage(state, quota, used=10, allowed=1_000, now=first.until + 2)
+    _, fourth = take(told, quota, SALES, 1, first.until + 2)
+
+    assert [Paused, Granted, Paused, Granted] == [type(each) for each in (first, second, third, fourth)]
+    assert NOON + PROBE_SECONDS == first.until
+
+
+def test_an_answer_from_before_a_refusal_does_not_take_it_back():
+    quota = crm_calls(Caps())
+    state = told_usage(told_to_wait(EMPTY, 900, NOON), quota, used=10, allowed=1_000, now=NOON - 1)
+
+    assert isinstance(may_spend(state, quota, SALES, 1, NOON), Paused)
+
+
+def test_an_org_without_any_calls_left_is_asked_no_less_often():
+    state = told_usage(EMPTY, crm_calls(Caps()), used=100_000, allowed=100_000, now=NOON)
+
+    assert NOON + PROBE_SECONDS == may_spend(state, crm_calls(Caps()), SALES, 1, NOON).until

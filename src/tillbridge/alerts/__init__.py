@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from tillbridge.alerts.channels import Channel, ChannelFailed, open_channels
 from tillbridge.alerts.messages import Places, Stopped, trial, word
 from tillbridge.alerts.plan import HeldBack, Plan, plan
-from tillbridge.config import Alerts, Freshness
+from tillbridge.config import Alerts, Config, Freshness
 from tillbridge.logs import blotted
 from tillbridge.store import freshness
 from tillbridge.store.days import Days
@@ -109,11 +109,15 @@ def why_stopped(state: State, run: int) -> str | None:
 
 
 def _side(parts: Parts, why: str) -> str | None:
+    return side_of(why, parts.config, parts.state.fact(INSTANCE))
+
+
+def side_of(why: str, config: Config, instance: str | None) -> str | None:
     """Return the remote that a sentence is about: by its name, or by its host; None where it fits both."""
-    till, crm = parts.config.lightspeed, parts.config.salesforce
+    till, crm = config.lightspeed, config.salesforce
     hosts = {
         "Lightspeed": (till.api_url, till.auth_url),
-        "Salesforce": (crm.login_url, parts.state.fact(INSTANCE) or ""),
+        "Salesforce": (crm.login_url, instance or ""),
     }
     if len(named := [side for side in hosts if side in why]) == 1:
         return named[0]

@@ -6,12 +6,10 @@ it never stands on a command line, in a configuration or in what is printed.
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,11 +182,12 @@ def show_all(desk: Desk, folder: Path, *, as_json: bool) -> int:
     """Show every connection, and how each is; one that cannot be read is no reason to hide the others."""
     from tillbridge import installation
 
-    stopped, troubles = _served(desk, folder)
+    stopped, troubles, known = _served(desk, folder)
     found = [
         _standing(desk, name, home, stopped.get(name), troubles.get(name))
         for name, home in installation.connections(folder).items()
     ]
+    found += [_lost(name, home) for name, home in installation.gone(folder, known).items()]
     if as_json:
         desk.screen.document({"installation": str(folder), "connections": found})
     else:
@@ -196,18 +195,49 @@ def show_all(desk: Desk, folder: Path, *, as_json: bool) -> int:
     return words.NEEDS_PERSON if any(each["needs_person"] or each["error"] for each in found) else words.DONE
 
 
-def _served(desk: Desk, folder: Path) -> tuple[Mapping[str, tuple[str, float]], Mapping[str, str]]:
-    """Return which connections are paused, and what the service fails at in others.
+def _served(
+    desk: Desk, folder: Path
+) -> tuple[Mapping[str, tuple[str, float]], Mapping[str, str], Collection[str]]:
+    """Return which connections are paused, what the service fails at in others, and all that it knows.
 
     Nobody who only looks makes the service's tables.
     """
     if not _is_served_ever(desk, folder):
-        return {}, {}
+        return {}, {}, ()
     from tillbridge.cli.serve import open_shared
 
     with open_shared(folder, desk.env) as (service, _, _):
         failing = (each for each in service.streams() if each.fails and each.why)
-        return service.stopped(), {each.connection: each.why or "" for each in failing}
+        return service.stopped(), {each.connection: each.why or "" for each in failing}, service.known()
+
+
+def lost_text(name: str, home: Path) -> str:
+    """Say that a connection's folder is gone, and what can be done about it."""
+    return (
+        f"{home / CONFIG_FILE} is not there any more, and the service still keeps its place: put the folder "
+        f"back, or `tillbridge connection remove {name}` forgets it"
+    )
+
+
+def _lost(name: str, home: Path) -> dict[str, Any]:
+    """Return how a connection stands whose folder was deleted by hand."""
+    return {**_unknown(name, home), "state": "gone", "error": lost_text(name, home)}
+
+
+def _unknown(name: str, home: Path) -> dict[str, Any]:
+    return {
+        "connection": name,
+        "home": str(home),
+        "state": "active",
+        "why": None,
+        "lightspeed_account": None,
+        "salesforce_org": None,
+        "last_sync": None,
+        "problems": 0,
+        "plans": 0,
+        "needs_person": False,
+        "error": None,
+    }
 
 
 def _is_served_ever(desk: Desk, folder: Path) -> bool:
@@ -223,17 +253,10 @@ def _standing(
     from tillbridge import config
     from tillbridge.cli.status import moment
 
-    standing: dict[str, Any] = {
-        "connection": name,
-        "home": str(home),
+    standing = {
+        **_unknown(name, home),
         "state": "paused" if paused else "active",
         "why": paused[0] if paused else None,
-        "lightspeed_account": None,
-        "salesforce_org": None,
-        "last_sync": None,
-        "problems": 0,
-        "plans": 0,
-        "needs_person": False,
         "error": trouble,
     }
     try:
@@ -245,6 +268,8 @@ def _standing(
             standing["last_sync"] = None if synced is None else moment(synced)
             standing["problems"] = ledger.journal.count_open()
             standing["plans"] = len(held_plans(ledger.plans))
+    except ConfigurationInvalid as error:
+        standing["error"] = " ".join(words.tell(config.located(home, error)).lines)
     except (SyncError, OSError) as error:
         standing["error"] = " ".join(words.tell(error).lines)
     standing["needs_person"] = bool(standing["problems"] or standing["plans"])
@@ -353,6 +378,10 @@ def _look_at_crm(parts: Parts) -> str:
     return f"let into org {org.id} at {org.instance_url}."
 
 
+# What the console's set-up leaves beside a configuration; a backup does without it.
+_OF_THE_SET_UP = ("settings.lock", "setup.lock", "setup.json")
+
+
 # --- remove --------------------------------------------------------------------------------------
 
 
@@ -362,6 +391,10 @@ def remove(
     """Erase a connection here; both systems keep what they hold."""
     from tillbridge.cli.backup import write_backup
 
+    if _is_unfinished(folder, name):
+        return _drop(desk, folder, name, keep_backup, agreed=agreed, as_json=as_json)
+    if name in all_gone(desk, folder):
+        return _forget_gone(desk, folder, name, keep_backup, agreed=agreed, as_json=as_json)
     home = _home_of(folder, name)
     if keep_backup is not None and keep_backup.exists():
         raise ConfigurationInvalid([(str(keep_backup), "is there already, and is not overwritten")])
@@ -394,6 +427,69 @@ def remove(
         desk.screen.note(f"{keep_backup} holds it all, with its key: keep it where nobody else reads it.")
     for line in stays:
         desk.screen.note(line)
+    return words.DONE
+
+
+def _is_unfinished(folder: Path, name: str) -> bool:
+    from tillbridge.setup.dropping import is_unfinished
+
+    return is_unfinished(folder, name)
+
+
+def _drop(
+    desk: Desk, folder: Path, name: str, keep_backup: Path | None, *, agreed: bool, as_json: bool
+) -> int:
+    """Forget a set-up that never went live; what belongs to the installation stays."""
+    from tillbridge.cli.serve import open_shared
+    from tillbridge.setup.dropping import drop
+
+    if keep_backup is not None:
+        text = f"{name} is still being set up: there is nothing to keep of it yet"
+        raise ConfigurationInvalid([("--keep-backup", text)])
+    question = (
+        f"Drop the set-up of {name}, with its secrets? It cannot be undone; nothing changes in Lightspeed or "
+        "Salesforce."
+    )
+    if not agreed and not agrees(desk, question):
+        desk.screen.note("Nothing was dropped.")
+        return words.NEEDS_PERSON
+    with open_shared(folder, desk.env) as (service, _, _):
+        drop(folder, name, service, desk.clock, desk.env)
+    if as_json:
+        desk.screen.document({"connection": name, "dropped": True})
+    else:
+        desk.screen.result.print(f"The set-up of {name} is dropped.", markup=False)
+    return words.DONE
+
+
+def all_gone(desk: Desk, folder: Path) -> Mapping[str, Path]:
+    """Return the homes of connections that the service knows, and whose folders are gone."""
+    from tillbridge import installation
+
+    return installation.gone(folder, _served(desk, folder)[2])
+
+
+def _forget_gone(
+    desk: Desk, folder: Path, name: str, keep_backup: Path | None, *, agreed: bool, as_json: bool
+) -> int:
+    """Forget what the installation still keeps of a connection whose folder is gone."""
+    if keep_backup is not None:
+        text = f"the folder of {name} is gone: there is nothing to keep of it"
+        raise ConfigurationInvalid([("--keep-backup", text)])
+    home = all_gone(desk, folder)[name]
+    question = (
+        f"Forget {name}, whose folder {home} is gone: its due times, and its history if it is in the "
+        "database? It cannot be undone; nothing changes in Lightspeed or Salesforce."
+    )
+    if not agreed and not agrees(desk, question):
+        desk.screen.note("Nothing was forgotten.")
+        return words.NEEDS_PERSON
+    erased = _erase_schema(desk, home)
+    _forget(desk, folder, name)
+    if as_json:
+        desk.screen.document({"connection": name, "erased": erased, "forgotten": True})
+    else:
+        desk.screen.result.print(f"{name} is forgotten.", markup=False)
     return words.DONE
 
 
@@ -467,39 +563,18 @@ def _erase_schema(desk: Desk, home: Path) -> list[str]:
 def _erase(home: Path, *, whole: bool) -> list[str]:
     """Erase what is kept of a connection: first the key, without which the rest cannot be read."""
     from tillbridge.cli.backup import OF_A_HOME
+    from tillbridge.setup.dropping import erase_file, erase_folder, soon
 
     config = home / CONFIG_FILE
     service_lines = [] if whole else _service_lines(config)
-    files = sorted(home.iterdir()) if whole else [home / each for each in OF_A_HOME if (home / each).exists()]
-    erased = []
-    for path in sorted(files, key=_soon):
-        if path.is_file() and not path.is_symlink():
-            _blank(path)
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-        erased.append(path.name)
     if whole:
-        home.rmdir()
-    elif service_lines:
+        return erase_folder(home)
+    files = [path for each in (*OF_A_HOME, *_OF_THE_SET_UP) if (path := home / each).exists()]
+    for path in sorted(files, key=soon):
+        erase_file(path)
+    if service_lines:
         write_once(config, "".join(service_lines))
-    return erased
-
-
-def _soon(path: Path) -> tuple[int, str]:
-    order = ("key", "key.next", "secrets.json", CONFIG_FILE)
-    return (order.index(path.name) if path.name in order else len(order), path.name)
-
-
-def _blank(path: Path) -> None:
-    """Write over a file before it goes: on most disks its old blocks hold nothing then."""
-    size = path.stat().st_size
-    with path.open("r+b") as file:
-        for _ in range(0, size, 1_048_576):
-            file.write(bytes(min(1_048_576, size - file.tell())))
-        file.flush()
-        os.fsync(file.fileno())
+    return [path.name for path in files]
 
 
 def _service_lines(config: Path) -> list[str]:

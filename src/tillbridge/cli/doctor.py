@@ -33,12 +33,32 @@ def examine(desk: Desk, home: Path, *, as_json: bool) -> int:
                 tell=lambda error: " ".join(words.tell(error).lines),
             )
         )
+        found += _others(desk, home)
     if as_json:
         desk.screen.document({"home": str(home), "checks": [_document(each) for each in found]})
     else:
         _show(desk.screen.result, found)
     statuses = {_STATUSES[check.blame] for check in found}
     return next((s for s in (words.WRONG, words.TRY_LATER) if s in statuses), words.DONE)
+
+
+def _others(desk: Desk, home: Path) -> Iterator[Check]:
+    """Look at the installation's other connections: whether one has lost its folder, or cannot be read."""
+    from tillbridge import config, installation
+    from tillbridge.cli.connections import all_gone, lost_text
+    from tillbridge.model.errors import ConfigurationInvalid
+    from tillbridge.setup.checks import Check
+
+    folder, own = installation.installation_of(home)
+    for name, other in installation.connections(folder).items():
+        if name == own:
+            continue
+        try:
+            config.load(other, desk.env)
+        except ConfigurationInvalid as error:
+            yield Check("others", name, "warn", str(config.located(other, error)))
+    for name, other in all_gone(desk, folder).items():
+        yield Check("others", name, "warn", lost_text(name, other))
 
 
 def _document(check: Check) -> dict[str, Any]:

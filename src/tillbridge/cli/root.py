@@ -156,6 +156,7 @@ def at_home(context: typer.Context, home: Path | None, *, as_json: bool = False)
 
     desk = desk_for(context, as_json=as_json)
     found = desk.find_home(home)
+    desk.keep_time_of(found)
     logs.configure(found, desk.env)
     return desk, found
 
@@ -186,5 +187,6 @@ def at_installation(context: typer.Context, home: Path | None, *, as_json: bool 
 
     desk = desk_for(context, as_json=as_json)
     folder = desk.find_installation(home)
+    desk.keep_time_of(folder)
     logs.configure(folder, desk.env)
     return desk, folder

@@ -2,7 +2,8 @@
 
 One process is a dispatcher, a heartbeat and a set of threads that work off the
 queue; on PostgreSQL any number of them share the work. It ends within ten seconds
-of being asked to: slices that are under way end, or are left at their next call.
+of the signal: slices that are under way end, or are left at their next call, and
+whatever hangs then is left as it is.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ if TYPE_CHECKING:
     from tillbridge.store.service import Service, Stream
     from tillbridge.web.serving import Served
 
-# A slice may end by itself for so long, and is left at its next call then; ten seconds after the signal
-# the process is gone, whatever hangs.
-_SLICES_SECONDS = 4.0
-_DRAIN_SECONDS = 2
-_GONE_SECONDS = 9.5
+# A slice may end by itself for so long, and is left at its next call then; the promise is ten seconds from
+# the signal, so well before that the process is gone, whatever hangs.
+_SLICES_SECONDS = 2.0
+_DRAIN_SECONDS = 3
+_GONE_SECONDS = 6.5
 
 # A worker that has not beaten or dispatched for so long is not well.
 _UNWELL_SECONDS = 60.0
@@ -127,6 +128,7 @@ class _Process:
     ) -> None:
         from tillbridge.cli.console import open_console, watchers_of
         from tillbridge.engine.jobs import LIBRARY
+        from tillbridge.engine.repeats import Repeats
         from tillbridge.engine.schedule import Heart
         from tillbridge.logs import adopt, logger
         from tillbridge.metrics import Meters, Watched
@@ -138,6 +140,7 @@ class _Process:
         self._works = works
         self._dead_after = settings.dead_after_seconds
         self._log = logger()
+        self._repeats = Repeats()
         adopt(LIBRARY)
         # This very start: whoever shared an id with another process would take its jobs away.
         self._name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
@@ -151,6 +154,7 @@ class _Process:
             desk.clock,
             dead_after=self._dead_after,
             on_trouble=self._trouble,
+            on_well=self._well,
         )
         listens = settings.port if port is None else port
         self._console: Open | None = None
@@ -170,20 +174,26 @@ class _Process:
                 may_watch=watchers_of(folder, service, desk),
             )
         self._ending = threading.Event()
+        self._may_vanish = True
+        self._told_at = 0.0  # when it was told to end, on the monotonic clock
+        self._last = threading.Timer(_GONE_SECONDS, _vanish)
+        self._last.daemon = True
         self._planner = Planner(
             folder,
             service,
             desk.clock,
             desk.env,
-            may_be_empty=shows,
             on_gone=self._shop.forget,
             on_trouble=self._trouble,
+            on_well=self._well,
         )
 
     def run(self, beside: Callable[[], None] | None = None) -> int:
         """Work until a signal comes. `beside`: what is done meanwhile, again and again."""
+        # What is done beside it ends behind us, with what it has started; nothing hangs for long without it.
+        self._may_vanish = beside is None
         numbers = (signal.SIGTERM, signal.SIGINT)
-        before = {each: signal.signal(each, lambda *_: self._ending.set()) for each in numbers}
+        before = {each: signal.signal(each, self._told_to_end) for each in numbers}
         try:
             self._start()
             self._tell(is_demo=beside is not None)
@@ -194,6 +204,14 @@ class _Process:
         finally:
             for each, handler in before.items():
                 signal.signal(each, handler)
+
+    def _told_to_end(self, *_: object) -> None:
+        """Begin to end. Counted from here on, since what the main thread is at may hang itself."""
+        if not self._told_at:
+            self._told_at = time.monotonic()
+            if self._may_vanish:
+                self._last.start()
+        self._ending.set()
 
     def _start(self) -> None:
         self._planner.plan()
@@ -219,6 +237,8 @@ class _Process:
         note = self._desk.screen.note
         serving = f"Serving {words.several(self._planner.planned, 'connection')}"
         if self._console is None:
+            if not self._planner.planned:
+                serving = "No connection yet: it works from when somebody adds one"
             note(f"{serving}; http://127.0.0.1:{self._watched.port}/healthz answers. Ctrl-C ends it.")
             return
         serving = serving if self._planner.planned else "No connection yet: the set-up begins in the console"
@@ -232,32 +252,57 @@ class _Process:
 
     def _end(self) -> int:
         """Take nothing new, let slices end, leave."""
-        begun = time.monotonic()
+        self._told_to_end()
         self._log.info("service stopping", worker=self._name, at_work=len(self._turns.held()))
-        last = threading.Timer(_GONE_SECONDS, _vanish)
-        last.daemon = True
-        last.start()
         self._heart.stop()
+        closing = threading.Thread(target=self._close_doors, name="closing", daemon=True)
+        closing.start()
         patience = threading.Timer(_SLICES_SECONDS, self._turns.end_slices)
         patience.daemon = True
         patience.start()
-        self._jobs.stop(int(_SLICES_SECONDS) + _DRAIN_SECONDS)
+        self._jobs.stop(_DRAIN_SECONDS)
         patience.cancel()
+        self._leave()
+        if self._turns.held() and self._may_vanish:
+            self._tell_end()
+            _vanish()
+        closing.join()
+        self._turns.close()
+        self._shop.close()
+        self._last.cancel()
+        self._tell_end()
+        return words.DONE
+
+    def _leave(self) -> None:
+        """Leave the list of workers; where that cannot be written, silence says it to the others."""
+        try:
+            if self._works:
+                self._service.leave(self._name)
+        except (SyncError, OSError) as error:
+            self._trouble("leaving", error)
+
+    def _tell_end(self) -> None:
+        seconds = round(time.monotonic() - self._told_at, 2)
+        self._log.info("service stopped", worker=self._name, seconds=seconds, hanging=self._turns.held())
+
+    def _close_doors(self) -> None:
+        """Answer no more."""
         self._watched.close()
         if self._console is not None:
             self._console.close()
-        self._turns.close()
-        if self._works:
-            self._service.leave(self._name)
-        self._shop.close()
-        if not self._turns.held():
-            last.cancel()
-        self._log.info("service stopped", worker=self._name, seconds=round(time.monotonic() - begun, 2))
-        return words.DONE
 
     def _trouble(self, where: str, error: BaseException) -> None:
+        """Log what went wrong: what lasts once a minute, with how often it was met."""
         told = str(error) if isinstance(error, SyncError) else type(error).__name__
-        self._log.error("service in trouble", worker=self._name, where=where, error=told)
+        if (times := self._repeats.met(where, told)) is not None:
+            self._log.error("service in trouble", worker=self._name, where=where, error=told, times=times)
+
+    def _well(self, where: str) -> None:
+        if (over := self._repeats.over(where)) is not None:
+            lasted = round(over.seconds, 1)
+            self._log.info(
+                "trouble over", worker=self._name, where=where, times=over.times, lasted_seconds=lasted
+            )
 
     def _unwell(self) -> str | None:
         if not self._works or not self._heart.dispatched_at:

@@ -412,3 +412,11 @@ def check_done(answer: Mapping[str, Any]) -> None:
         case "gave way":
             raise Busy(why)
     raise Halted(why)
+
+
+def why_not(answer: Mapping[str, Any]) -> str:
+    """Say for people why a job that has ended was not done."""
+    why = str(answer.get("why") or "It was not done.")
+    if answer.get("outcome") != "limit":
+        return why
+    return f"It waits for API calls: {why.rstrip('.')}. Nothing is lost; send it again then."

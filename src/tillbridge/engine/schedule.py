@@ -102,7 +102,9 @@ class Heart:
         dead_after: float = DEAD_AFTER_SECONDS,
         tick: float = DISPATCH_SECONDS,
         on_trouble: Callable[[str, BaseException], None],
+        on_well: Callable[[str], None] = lambda _where: None,
     ) -> None:
+        """Take whom to tell what goes wrong in which thread, each time, and `on_well` what went well."""
         self._service = service
         self._jobs = jobs
         self._worker = worker
@@ -110,6 +112,7 @@ class Heart:
         self._dead_after = dead_after
         self._tick = tick
         self._on_trouble = on_trouble
+        self._on_well = on_well
         self._changes = service.watch()
         self._due_at = float("-inf")
         self._ending = threading.Event()
@@ -150,6 +153,8 @@ class Heart:
                 what()
             except Exception as error:  # noqa: BLE001  Its owner logs it; a worker without a heart is worse.
                 self._on_trouble(name, error)
+            else:
+                self._on_well(name)
 
     def beat(self) -> None:
         """Say that we live, and take over from those who do not."""

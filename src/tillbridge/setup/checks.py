@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from tillbridge.config import FILE_NAME, located
 from tillbridge.connectors.http import Http
 from tillbridge.connectors.lightspeed_r.protocol import WRITE_SCOPE
 from tillbridge.engine.connection import Progress, Silent
@@ -90,8 +91,10 @@ def checks(
     try:
         parts = open_home(home, clock=clock, progress=progress, env=env)
     except ConfigurationInvalid as error:
+        where = f"It stands in {home / FILE_NAME}."
         for path, text in error.mistakes:
-            yield Check("home", path, "fail", text, blame="wrong")
+            in_file = located(home, error) is not error and path != str(home / FILE_NAME)
+            yield Check("home", path, "fail", text, where if in_file else None, "wrong")
         return
     yield Check("home", "configuration", "ok", f"{home / 'tillbridge.toml'} is complete")
     bar = progress.bar("Looking at Lightspeed and Salesforce")

@@ -325,6 +325,10 @@ def _version(connection: sa.Connection) -> str | None:
     return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
 
 
+# Alembic keeps what it is at in its module: two threads at once would make one's tables in the other's state.
+_migrating = threading.Lock()
+
+
 def _migrate(connection: sa.Connection, version: str | None, place: Place) -> None:
     from alembic import command
     from alembic.config import Config
@@ -338,7 +342,8 @@ def _migrate(connection: sa.Connection, version: str | None, place: Place) -> No
             f"{place} was written by a newer Tillbridge (schema {version}). Install that version again."
         )
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    with _migrating:
+        command.upgrade(config, "head")
 
 
 # --- what was deleted ----------------------------------------------------------------------------

@@ -45,9 +45,19 @@ from tillbridge.sync.quota import (
     Lane,
     Paused,
     Quota,
+    Window,
     ceiling,
 )
-from tillbridge.sync.windows import Books, cap_of, is_probe, pause_of, room_of
+from tillbridge.sync.windows import (
+    Books,
+    cap_of,
+    is_probe,
+    next_probe_at,
+    others_stop,
+    ours_allow,
+    pause_of,
+    room_of,
+)
 
 # No answer is waited for longer than a day, whatever a header says.
 _WAIT_SECONDS_MAX = DAY
@@ -58,8 +68,9 @@ _WAIT_SECONDS_MAX = DAY
 
 def may_spend(state: State, quota: Quota, asker: Asker, cost: float, now: float) -> Granted | Paused:
     """Decide whether `cost` may be spent now. Changes nothing: `spent` notes what was."""
-    if (until := _closed_until(state, now)) is not None:
-        return Paused(until, f"{quota.title}: the remote asked us to wait", "refused")
+    if (until := _closed_until(state, now)) is not None and not _looks_in(state, quota, asker, cost, now):
+        until = min(until, next_probe_at(state, asker, now)) if _told_window(quota) else until
+        return Paused(max(until, now + SECOND), f"{quota.title}: the remote asked us to wait", "refused")
     if paused := bucket_pause(state, quota, asker, cost, now):
         return paused
     left = float("inf")
@@ -84,6 +95,20 @@ def take(
     if isinstance(answer, Paused):
         return state, answer
     return spent(state, quota, asker, cost, now), answer
+
+
+def look(state: State, quota: Quota, asker: Asker, now: float) -> tuple[State, bool]:
+    """Let one call go out that asks what is used, and note it; whoever is urgent may, once a minute.
+
+    For whoever would have to wait by what was last told: others may have ended, and a person waits.
+    """
+    window = _told_window(quota)
+    if window is None or asker.lane != LANES[0] or now < next_probe_at(state, asker, now):
+        return state, False
+    is_closed = _closed_until(state, now) is not None and ours_allow(state, window, asker, now)
+    if not is_closed and not others_stop(state, window, asker, now):
+        return state, False
+    return msgspec.structs.replace(spent(state, quota, asker, 1.0, now), probed_at=now), True
 
 
 def left(state: State, quota: Quota, asker: Asker, now: float) -> float:
@@ -119,7 +144,8 @@ def spent(state: State, quota: Quota, asker: Asker, cost: float, now: float) -> 
     """Note a cost that is being spent, before the request goes out."""
     state = settled(state, quota, now)
     ledgers = dict(state.spent)
-    probed_at = state.probed_at
+    # Whoever is let through a closed door, or spends what is not there, goes to see.
+    probed_at = state.probed_at if _closed_until(state, now) is None else now
     for window in quota.windows:
         if room_of(state, window, asker, now) + DUST < cost:
             probed_at = now
@@ -182,14 +208,18 @@ def _json_safe(line: tuple[float, ...]) -> tuple[float, ...]:
 
 def told_usage(state: State, quota: Quota, used: float, allowed: float, now: float) -> State:
     """Note what an answer says of everybody's use of the told window; what is not ours is others'."""
+    probed_at = state.probed_at
     state = settled(state, quota, now)
-    window = next((window for window in quota.windows if window.told), None)
+    window = _told_window(quota)
     if window is None or allowed <= 0:
         return state
     # Counted against us: slots that are only partly within the window may be out of their count already.
     ours = sum(total_of(slot) for slot in live(state, window, now)[0] if starts_within(slot, window, now))
     usage = Usage(used=max(0.0, used), allowed=allowed, at=now, ours=ours)
-    return msgspec.structs.replace(state, usage=usage, probed_at=None)
+    # An answer from behind a refusal that names calls that are left takes the refusal back.
+    is_open = used < allowed and now >= (probed_at or now)
+    closed_until = None if is_open else state.closed_until
+    return msgspec.structs.replace(state, usage=usage, probed_at=None, closed_until=closed_until)
 
 
 def told_level(
@@ -208,13 +238,26 @@ def told_level(
 def told_to_wait(state: State, seconds: float | None, now: float) -> State:
     """Note that the remote refused for now: everybody waits. It named the seconds, or we take a minute."""
     until = now + min(_WAIT_SECONDS_MAX, max(1.0, MINUTE if seconds is None else seconds))
-    return msgspec.structs.replace(state, closed_until=max(until, _closed_until(state, now) or until))
+    closed_until = max(until, _closed_until(state, now) or until)
+    return msgspec.structs.replace(state, closed_until=closed_until, probed_at=now)
 
 
 def _closed_until(state: State, now: float) -> float | None:
     """Return until when everybody waits; further off than any wait it is of a clock that was set back."""
     until = state.closed_until
     return until if until is not None and now < until <= now + _WAIT_SECONDS_MAX else None
+
+
+def _looks_in(state: State, quota: Quota, asker: Asker, cost: float, now: float) -> bool:
+    """Say whether a single call may see if a remote still refuses that tells what is used."""
+    window = _told_window(quota)
+    if window is None or cost > 1 or asker.lane == LANES[0] or now < next_probe_at(state, asker, now):
+        return False
+    return ours_allow(state, window, asker, now)
+
+
+def _told_window(quota: Quota) -> Window | None:
+    return next((window for window in quota.windows if window.told), None)
 
 
 # --- requests under way --------------------------------------------------------------------------

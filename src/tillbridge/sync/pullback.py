@@ -100,7 +100,7 @@ def writable(table: FieldMap, facts: ObjectFacts) -> dict[str, Way]:
     ways: dict[str, Way] = {}
     taken: set[TillSlot] = set()
     for target in table.targets:
-        slot = _slot_of(table.lines[target])
+        slot = slot_of(table.lines[target])
         if slot is None or slot in taken or target not in facts.fields:
             continue
         if target in coded.silent:
@@ -110,7 +110,8 @@ def writable(table: FieldMap, facts: ObjectFacts) -> dict[str, Way]:
     return ways
 
 
-def _slot_of(line: str) -> TillSlot | None:
+def slot_of(line: str) -> TillSlot | None:
+    """Return the slot of the till that a line merely spells; None where it has no way back."""
     source, functions = steps_of(line)
     slot = next((slot for slot in TILL_SLOTS if slot == source), None)
     if slot is None or any(

@@ -155,31 +155,28 @@ class Caps(msgspec.Struct, frozen=True, kw_only=True):
 
 def crm_calls(caps: Caps, title: str = "Salesforce calls") -> Quota:
     """Return the quota of a CRM org's calls."""
-    day = Window(
-        name="day",
-        seconds=DAY,
-        allowed=CRM_CALLS_A_DAY,
-        share=caps.crm_share,
-        most=caps.crm_calls_a_day,
-        spare=caps.crm_spare,
-        told=True,
-    )
+    day = _crm_day(caps, CRM_CALLS_A_DAY, caps.crm_calls_a_day)
     month = _capped("month", MONTH, caps.crm_calls_a_month)
     return Quota(title=title, windows=(day, *month), at_once=caps.crm_at_once)
 
 
 def crm_batches(caps: Caps, title: str = "Salesforce bulk batches") -> Quota:
     """Return the quota of a CRM org's bulk batches; 10,000 rows, or a part of them, take one."""
-    day = Window(
+    day = _crm_day(caps, CRM_BULK_BATCHES_A_DAY, caps.crm_bulk_batches_a_day)
+    return Quota(title=title, windows=(day,))
+
+
+def _crm_day(caps: Caps, allowed: float, most: float | None) -> Window:
+    """Return the rolling day of an org, of which its other apps have a share."""
+    return Window(
         name="day",
         seconds=DAY,
-        allowed=CRM_BULK_BATCHES_A_DAY,
+        allowed=allowed,
         share=caps.crm_share,
-        most=caps.crm_bulk_batches_a_day,
+        most=most,
         spare=caps.crm_spare,
         told=True,
     )
-    return Quota(title=title, windows=(day,))
 
 
 def till_drips(title: str = "Lightspeed's rate limit") -> Quota:

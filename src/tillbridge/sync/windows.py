@@ -17,9 +17,10 @@ from tillbridge.sync.quota import DAY, LANES, PLACE, SECOND, Asker, Cause, Pause
 TRICKLE_SHARE = 0.01
 
 # What other apps use is only known from answers. While it is their use that stops us, one call in so many
-# seconds may go out to see; an org that has nothing left at all is asked less often.
-PROBE_SECONDS = 900.0
-PROBE_SECONDS_EMPTY = 3_600.0
+# seconds may go out to see: some 300 a day at most. Where a person waits, the remote is asked sooner, and
+# by a call that does nothing else (`budget.look`): a forced run is not to be left half done.
+PROBE_SECONDS = 300.0
+LOOK_SECONDS = 60.0
 
 
 class Books:
@@ -148,18 +149,31 @@ def own_cap_of(state: State, window: Window) -> float:
 
 def is_probe(state: State, window: Window, asker: Asker, cost: float, now: float) -> bool:
     """Say whether a single call may go out to see if others still use as much as they did."""
-    usage = state.usage
-    if cost > 1 or not window.told or usage is None or cap_of(state, window) >= own_cap_of(state, window):
+    if cost > 1 or asker.lane == LANES[0] or now < next_probe_at(state, asker, now):
         return False
-    asked_at = max(usage.at, state.probed_at or usage.at)
-    if 0 <= now - asked_at < _probe_seconds(usage):
-        return False
-    books = Books(state, window, asker, now)
-    return books.total + cost <= own_cap_of(state, window)
+    return others_stop(state, window, asker, now)
 
 
-def _probe_seconds(usage: Usage) -> float:
-    return PROBE_SECONDS if usage.used < usage.allowed else PROBE_SECONDS_EMPTY
+def others_stop(state: State, window: Window, asker: Asker, now: float) -> bool:
+    """Say whether it is others' use alone, as last told, that keeps somebody from one more call."""
+    if not window.told or state.usage is None or cap_of(state, window) >= own_cap_of(state, window):
+        return False
+    return ours_allow(state, window, asker, now)
+
+
+def ours_allow(state: State, window: Window, asker: Asker, now: float) -> bool:
+    """Say whether what we may spend at most, whatever others use, allows one more call."""
+    return Books(state, window, asker, now).total + 1 <= own_cap_of(state, window)
+
+
+def next_probe_at(state: State, asker: Asker, now: float) -> float:
+    """Return from when on a single call may go out to see."""
+    known = [] if state.probed_at is None else [state.probed_at]
+    if state.usage is not None:
+        known.append(state.usage.at)
+    if not known:
+        return now
+    return min(now, max(known)) + (LOOK_SECONDS if asker.lane == LANES[0] else PROBE_SECONDS)
 
 
 def pause_of(state: State, quota: Quota, window: Window, asker: Asker, cost: float, now: float) -> Paused:
@@ -172,8 +186,7 @@ def pause_of(state: State, quota: Quota, window: Window, asker: Asker, cost: flo
             until = (slot.at + 1) * window.slot_seconds + window.seconds
             break
     if cause == "others" and state.usage is not None:
-        asked_at = min(now, max(state.usage.at, state.probed_at or state.usage.at))
-        until = min(until, max(now, asked_at + _probe_seconds(state.usage)))
+        until = min(until, max(now, next_probe_at(state, asker, now)))
     # A full slot of patience at most beyond what could be: never at once, or everybody would turn in a loop.
     until = min(max(until, now + min(SECOND, window.slot_seconds)), now + window.seconds * 2)
     return Paused(until, _why(quota, window, books.cap, asker, cause, state.usage), cause)

@@ -49,10 +49,13 @@ def serve(
 
 @app.command(short_help="Work beside other machines (PostgreSQL).")
 def worker(context: typer.Context, home: HomeOption = None, port: PortOption = None) -> None:
-    """Work off the same queue as other machines do; any number of them may run (service.database_url)."""
+    """Work off the same queue as other machines do; any number of them may run (service.database_url).
+
+    Where no connection is set up yet it waits until somebody adds one.
+    """
     from tillbridge.cli.serve import run_worker
 
-    desk, found = at_installation(context, home)
+    desk, found = at_served(context, home)
     raise typer.Exit(run_worker(desk, found, port=port))
 
 

@@ -23,7 +23,7 @@ import msgspec
 from tillbridge.connectors.http import Content, Http, HttpAnswer
 from tillbridge.connectors.salesforce import automation, bulk, metadata, picklists, protocol, soap, wire
 from tillbridge.connectors.salesforce.auth import Credentials, Session, Token, TokenStore
-from tillbridge.connectors.salesforce.limits import LIMIT_HEADER, parse_limits, parse_usage
+from tillbridge.connectors.salesforce.limits import DAY_LIMIT, LIMIT_HEADER, parse_limits, parse_usage
 from tillbridge.connectors.salesforce.protocol import Part, SessionExpired
 from tillbridge.connectors.salesforce.retry import Attempts, RetryPolicy
 from tillbridge.connectors.salesforce.soql import escaped
@@ -143,6 +143,15 @@ class SalesforceClient:
         """Return the org's limits as name -> (remaining, allowed). One call, and minutes old."""
         answer = self._json("GET", self._path("limits"), "limits")
         return parse_limits(answer if isinstance(answer, dict) else {})
+
+    def look(self) -> None:
+        """Have the org say what is used of its day, for the quota to know. One call."""
+        before, self._usage = self._usage, None
+        left, allowed = self.limits().get(DAY_LIMIT, (0, 0))
+        if self._usage is None:  # A header that was taken off on its way: what the answer itself says.
+            self._usage = before
+            if allowed:
+                self._quota.told(allowed - left, allowed)
 
     def versions(self) -> list[str]:
         """Return the API versions that the org speaks, oldest first. One call."""

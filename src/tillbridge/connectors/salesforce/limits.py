@@ -15,6 +15,9 @@ from tillbridge.model.writing import CrmUsage
 
 LIMIT_HEADER = "sforce-limit-info"
 
+# The name in the limits resource of what the header calls api-usage.
+DAY_LIMIT = "DailyApiRequests"
+
 # api-usage=25/5000;per-app-api-usage=17/250(appName=x), either order, "; " or ";" between.
 _ENTRY = re.compile(r"^\s*([\w-]+)\s*=\s*(\d+)\s*/\s*(\d+)")
 

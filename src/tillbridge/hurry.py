@@ -1,0 +1,98 @@
+"""How long whoever looks on waits for a remote that does not answer: seconds, where a sync waits for minutes.
+
+Only what fails is hurried. A remote that answers is waited for as ever, also
+where it asks for a pause, or what somebody has begun would end halfway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from tillbridge.connectors.http import SILENCE_SECONDS_MAX, Content, Http, HttpStream, Params
+from tillbridge.model.clock import Clock
+from tillbridge.model.errors import GiveWay, Transient
+
+# A host that has not answered yet is given so long: its first answer is a token or a short list.
+FIRST_SECONDS_MAX = 10.0
+
+# Waits between tries while a remote fails, all together.
+RETRY_SECONDS_MAX = 3.0
+
+_SERVER_ERROR = 500
+
+
+class HastyHttp(Http):
+    """A way to the remotes that knows whether the last call failed."""
+
+    def __init__(self, shared: Http) -> None:
+        super().__init__()
+        self._shared = shared
+        self._answered: set[str | None] = set()
+        self.fails = False
+        self.place = ""  # the host and port that was called last
+
+    @contextmanager
+    def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Params | None = None,
+        content: Content | None = None,
+        timeout_total: float | None = None,
+        silence_seconds_max: float | None = SILENCE_SECONDS_MAX,
+    ) -> Iterator[HttpStream]:
+        """Send one request; the first one to a host has less time than those behind it."""
+        host, self.place = urlsplit(url).hostname, urlsplit(url).netloc
+        if host not in self._answered:
+            timeout_total = min(timeout_total or FIRST_SECONDS_MAX, FIRST_SECONDS_MAX)
+        try:
+            with self._shared.stream(
+                method,
+                url,
+                headers=headers,
+                params=params,
+                content=content,
+                timeout_total=timeout_total,
+                silence_seconds_max=silence_seconds_max,
+            ) as answer:
+                self._answered.add(host)
+                self.fails = answer.status >= _SERVER_ERROR
+                yield answer
+        except Transient:
+            self.fails = True
+            raise
+
+    def close(self) -> None:
+        """Hang up."""
+        self._shared.close()
+
+
+class HastyClock:
+    """A clock on which waits for a remote that fails are short; what was met then is raised."""
+
+    def __init__(self, clock: Clock, http: HastyHttp) -> None:
+        self._clock, self._http = clock, http
+        self._waited = 0.0
+
+    def now(self) -> datetime:
+        """Return the aware UTC moment."""
+        return self._clock.now()
+
+    def monotonic(self) -> float:
+        """Return the clock's monotonic seconds."""
+        return self._clock.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; raise GiveWay where a remote that fails has been waited for long enough."""
+        if not self._http.fails:
+            self._waited = 0.0
+        elif self._waited + seconds > RETRY_SECONDS_MAX:
+            raise GiveWay("The other side does not answer just now; nothing was lost.")
+        else:
+            self._waited += seconds
+        self._clock.sleep(seconds)
