@@ -61,15 +61,24 @@ class Turn:
     """One slice's right to write with a connection. `check` raises when it is over."""
 
     def __init__(
-        self, service: Service, name: str, token: int, valid_until: float, *, in_hurry: bool
+        self,
+        service: Service,
+        name: str,
+        token: int,
+        valid_until: float,
+        *,
+        in_hurry: bool,
+        for_person: bool = False,
     ) -> None:
         self.name = name
         self.token = token
         self.in_hurry = in_hurry
+        self.for_person = for_person
         self.began = time.monotonic()
         self.valid_until = valid_until
         self.lost = False
         self.wanted = False
+        self.person_waits = False
         self.ending = False  # the process is to end, and has waited long enough
         self.stopped: str | None = None
         self.lent = False  # to others, for now
@@ -101,9 +110,19 @@ class Turn:
         if self.wanted and not self.in_hurry:
             raise GiveWay("Somebody in a hurry has the turn; this goes on behind it.")
 
+    def may_wait(self) -> None:
+        """End a slice that would wait while a person does. Raises what `check` raises.
+
+        A poll that has overtaken others goes on, whoever else hurries, or it would never end; but what
+        it waits for, as for the till's rate limit, a person need not wait for.
+        """
+        self.check()
+        if self.person_waits and not self.for_person:
+            raise GiveWay("A person waits for the turn; this goes on behind them.")
+
     def may_go_on(self) -> None:
         """End a long slice where it can be left, so that others have a turn. Raises GiveWay, Fenced."""
-        self.check()
+        self.may_wait()
         if time.monotonic() - self.began > _SLICE_SECONDS:
             raise GiveWay("The others of this connection have a turn; this goes on behind them.")
 
@@ -161,18 +180,27 @@ class Turns:
 
     @contextmanager
     def take(
-        self, name: str, home: Path | None, *, hurry: bool, overtakes: bool = False, lends: bool = False
+        self,
+        name: str,
+        home: Path | None,
+        *,
+        hurry: bool,
+        overtakes: bool = False,
+        lends: bool = False,
+        waits_seconds: float | None = None,
     ) -> Iterator[Turn]:
         """Wait for a connection's turn and hold it. Raises Busy when it takes too long.
 
         `overtakes`: does not hurry, and yet is not put off by what can wait.
         `lends`: can stand still while others work (see `Turn.let_pass`).
+        `waits_seconds`: who hurries waits so long at most.
         `home`: where the lock of those at the command line is; None for a connection whose state is in
         no file, which the lease alone guards.
         """
         begun = time.monotonic()
         # What can wait does so in the due table: a place in the queue is for those who work.
-        waits = _HURRY_SECONDS if hurry else _OVERTAKES_SECONDS if overtakes else 0.0
+        in_hurry = _HURRY_SECONDS if waits_seconds is None else waits_seconds
+        waits = in_hurry if hurry else _OVERTAKES_SECONDS if overtakes else 0.0
         patience = begun + waits
         hurries_at = begun if hurry else begun + self._overtakes_after if overtakes else math.inf
         with ExitStack() as held:
@@ -180,7 +208,7 @@ class Turns:
             if lends:
                 stake = self._wait(f"{name} {_STAKE}", patience, math.inf)
                 held.callback(self._give_back, stake)
-            turn = self._wait(name, patience, hurries_at)
+            turn = self._wait(name, patience, hurries_at, person=hurry)
             held.callback(self._give_back, turn)
             lock = held.enter_context(self._locked(home, patience))
             if stake is not None:
@@ -194,26 +222,33 @@ class Turns:
         if not turn.lost:
             self._service.give_back(turn.name, turn.token)
 
-    def _wait(self, name: str, patience: float, hurries_at: float) -> Turn:
+    def _wait(self, name: str, patience: float, hurries_at: float, *, person: bool = False) -> Turn:
         while True:
             hurry = time.monotonic() >= hurries_at
-            if hurry:
-                self._tell(name)
+            for_person = person and hurry
             before = time.monotonic()
-            token = self._service.take_lease(name, self._worker, self._seconds, hurry=hurry)
+            token = self._service.take_lease(
+                name, self._worker, self._seconds, hurry=hurry, for_person=for_person
+            )
             if token is not None:
-                turn = Turn(self._service, name, token, before + self._seconds, in_hurry=hurry)
+                until = before + self._seconds
+                turn = Turn(self._service, name, token, until, in_hurry=hurry, for_person=for_person)
                 with self._lock:
                     self._held[name] = turn
                 return turn
+            if hurry:
+                self._tell(
+                    name, for_person=for_person
+                )  # Behind the wish: who lends would else have the turn back before us.
             if time.monotonic() > patience or self._stopping.wait(_LOOK_SECONDS):
                 raise Busy(f"Another job of the connection {name} is at work.")
 
-    def _tell(self, name: str) -> None:
+    def _tell(self, name: str, *, for_person: bool) -> None:
         """Let a slice of this very process know at once that somebody in a hurry waits."""
         with self._lock:
-            if name in self._held:
-                self._held[name].wanted = True
+            if (turn := self._held.get(name)) is not None:
+                turn.wanted = True
+                turn.person_waits = turn.person_waits or for_person
 
     def _locked(self, home: Path | None, patience: float) -> ExitStack:
         stack = ExitStack()
@@ -249,7 +284,8 @@ class Turns:
         try:
             again = self._wait(turn.name, patience, math.inf)
             with self._lock:
-                turn.token, turn.valid_until, turn.wanted = again.token, again.valid_until, again.wanted
+                turn.token, turn.valid_until = again.token, again.valid_until
+                turn.wanted, turn.person_waits = again.wanted, again.person_waits
                 turn.lent, turn.ending = False, self._stopping.is_set()
                 self._held[turn.name] = turn
             lock.push(self._locked(home, patience))
@@ -288,6 +324,7 @@ class Turns:
             if turn.name in stopped:
                 turn.stopped = f"{turn.name} is paused: {stopped[turn.name][0]}."
             turn.wanted = turn.wanted or turn.name in wanted
+            turn.person_waits = turn.person_waits or wanted.get(turn.name, False)
             if turn.valid_until - time.monotonic() < self._seconds * 2 / 3:
                 turn.renew(self._seconds)
 
@@ -353,7 +390,7 @@ class Pauses:
             return
         until = self._clock.monotonic() + seconds
         while (left := until - self._clock.monotonic()) > 0:
-            turn.check()
+            turn.may_wait()
             if not turn.in_hurry and time.monotonic() - turn.began > _SLICE_SECONDS_MAX:
                 raise GiveWay("The others of this connection have a turn; this goes on behind them.")
             self._clock.sleep(min(left, _PIECE_SECONDS))

@@ -21,6 +21,7 @@ from tillbridge.model.errors import (
     PermissionMissing,
     Transient,
 )
+from tillbridge.model.quota import NoTillQuota
 from tillbridge.model.reading import Query, TillAccount
 from tillbridge.simulators.clock import SimClock
 from tillbridge.simulators.httpd import Fault, Response, Server
@@ -170,6 +171,29 @@ def test_pages_follow_next_and_keep_what_was_asked():
     ]
     assert {NOW} == {page.server_time for page in pages}
     assert (3, {"Sale": 3}) == (till.calls, dict(till.calls_by_endpoint))
+
+
+class Urgent(NoTillQuota):
+    """A quota of somebody who waits."""
+
+    urgent = True
+
+
+@pytest.mark.parametrize(
+    ("quota", "waits"),
+    [
+        pytest.param(NoTillQuota(), True, id="a poll lets the bucket leak"),
+        pytest.param(Urgent(), False, id="a person does not wait for that"),
+    ],
+)
+def test_who_waits_goes_into_the_room_at_the_top_of_the_bucket(quota, waits):
+    full = {"X-LS-API-Bucket-Level": "80/90", "X-LS-API-Drip-Rate": "1"}
+    with scripted(page("1", **full), quota=quota) as (till, _, clock):
+        list(till.sales(SINCE))
+        clock.sleep(2)
+        clock.waited.clear()
+        list(till.sales(SINCE))
+    assert waits == (sum(clock.waited) > 10)
 
 
 def test_the_token_goes_to_nobody_else():

@@ -181,6 +181,25 @@ def test_a_fractional_drip_rate_is_obeyed():
 
 
 @pytest.mark.parametrize(
+    ("level", "jump", "ordinary", "urgent"),
+    [
+        pytest.param(60, 0, 0, 0, id="there is room for everybody"),
+        pytest.param(92, 0, 22, 0, id="polls let it leak, a person's request goes into the room at the top"),
+        pytest.param(97, 0, 27, 2, id="even that is used up: it waits for as little as it needs"),
+        pytest.param(80, 10, 40, 0, id="others draw on it, and a person leaves them one draw"),
+        pytest.param(92, 10, 52, 2, id="one draw of others has to fit above it"),
+        pytest.param(75, 100, 65, 5, id="however greedy they are, a person has their turn"),
+    ],
+)
+def test_what_a_person_waits_for_does_not_wait_for_the_leak(level, jump, ordinary, urgent):
+    limits = Limits()
+    limits.observe({"x-ls-api-bucket-level": f"{level}/100", "x-ls-api-drip-rate": "1"}, 1.0, 0.0)
+    limits.neighbour_jump, limits.filled = jump, True
+    waits = limits.wait_seconds(0.0), limits.wait_seconds(0.0, urgent=True)
+    assert (ordinary, urgent) == pytest.approx(waits)
+
+
+@pytest.mark.parametrize(
     ("size", "expected"), [(90, 1), (100, 2), (110, 3), (60, 1)], ids=["one", "two", "three", "less than any"]
 )
 def test_the_bucket_tells_how_many_registers_there_are(size, expected):

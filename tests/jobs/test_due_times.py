@@ -21,6 +21,9 @@ CREATE TABLE stream (
     fails INTEGER NOT NULL, began_at FLOAT, ended_at FLOAT, outcome TEXT, counts TEXT,
     PRIMARY KEY (connection, kind, name)
 );
+CREATE TABLE lease (
+    name TEXT NOT NULL PRIMARY KEY, token INTEGER NOT NULL, holder TEXT, until FLOAT, wanted_until FLOAT
+);
 CREATE TABLE service_version (version INTEGER NOT NULL PRIMARY KEY);
 INSERT INTO service_version VALUES (1);
 INSERT INTO stream VALUES ('b', 'poll', 'sales', 60, 5, 7, 0, 0, 1, NULL, 0, NULL, NULL, NULL, NULL);

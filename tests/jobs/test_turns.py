@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from tillbridge.model.errors import Fenced, GiveWay
 from tillbridge.store.service import open_service, service_url
-from tillbridge.turns import Turns
+from tillbridge.turns import Pauses, Turns
 
 
 @pytest.fixture
@@ -26,17 +26,30 @@ def turns(service):
     made.close()
 
 
+class Ticks:
+    """A clock whose waits take no time."""
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def monotonic(self):
+        return self.seconds
+
+    def sleep(self, seconds):
+        self.seconds += seconds
+
+
 class InAHurry:
     """Somebody who wants the connection now, and notes when they had it."""
 
-    def __init__(self, turns, heard):
-        self.heard, self.done = heard, threading.Event()
-        self._thread = threading.Thread(target=self._work, args=(turns,))
+    def __init__(self, turns, heard, who="somebody in a hurry", **how):
+        self.heard, self.who, self.done = heard, who, threading.Event()
+        self._thread = threading.Thread(target=self._work, args=(turns, how or {"hurry": True}))
         self._thread.start()
 
-    def _work(self, turns):
-        with turns.take("shop", None, hurry=True):
-            self.heard.append("somebody in a hurry")
+    def _work(self, turns, how):
+        with turns.take("shop", None, **how):
+            self.heard.append(self.who)
         self.done.set()
 
     def join(self):
@@ -68,6 +81,44 @@ def test_it_goes_on_with_what_it_had_when_they_have_worked(turns):
     assert (True, ["first page", "somebody in a hurry", "second page"]) == (lent, heard)
     assert turn.token > token + 1
     assert turns.held() == []
+
+
+def test_a_poll_that_waits_for_the_till_lets_a_person_pass(service):
+    """It has overtaken others, and goes on whoever else does; a person's wish is not behind its wait."""
+    turns = Turns(service, "one", 30.0, overtakes_after=0.0)
+    heard, clock = [], Ticks()
+    with turns.take("shop", None, hurry=False, overtakes=True) as turn:
+        pauses = Pauses(clock)
+        pauses.turn = turn
+        overtaking = InAHurry(turns, heard, "another poll", hurry=False, overtakes=True)
+        until(lambda: turn.wanted)
+        pauses.sleep(60)
+        waited = clock.monotonic()
+        person = InAHurry(turns, heard, "a person")
+        until(lambda: turn.person_waits)
+        turn.check()
+        with pytest.raises(GiveWay, match="A person waits for the turn"):
+            pauses.sleep(60)
+        heard.append("the poll")
+    person.join()
+    overtaking.join()
+    turns.close()
+
+    assert (60.0, 60.0) == (pytest.approx(waited), pytest.approx(clock.monotonic()))
+    assert ["the poll", "a person", "another poll"] == heard
+
+
+def test_of_two_workers_one_hears_that_a_person_waits_at_the_other(service):
+    one, other = Turns(service, "one", 30.0, overtakes_after=0.0), Turns(service, "other", 30.0)
+    one.start()
+    with one.take("shop", None, hurry=False, overtakes=True) as turn:
+        person = InAHurry(other, [])
+        until(lambda: turn.person_waits)
+    person.join()
+    for each in (one, other):
+        each.close()
+
+    assert person.done.is_set()
 
 
 def test_whoever_says_nothing_of_standing_still_is_ended(turns):

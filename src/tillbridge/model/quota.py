@@ -28,6 +28,10 @@ class CrmQuota(Protocol):
 class TillQuota(Protocol):
     """Stands before a till account's rate limit."""
 
+    @property
+    def urgent(self) -> bool:
+        """Whether a person waits for what the next requests are for."""
+
     def take(self, cost: float) -> None:
         """Let a request of this cost go out. Raises LimitReached when it has to wait for longer."""
 
@@ -56,6 +60,8 @@ class NoCrmQuota:
 
 class NoTillQuota:
     """Lets everything pass."""
+
+    urgent = False
 
     def take(self, cost: float) -> None:
         """Let it pass."""

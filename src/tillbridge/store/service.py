@@ -99,6 +99,7 @@ lease = sa.Table(
     sa.Column("holder", sa.Text),
     sa.Column("until", sa.Float),
     sa.Column("wanted_until", sa.Float),  # somebody in a hurry waits for it
+    sa.Column("person_until", sa.Float),  # and that is a person
 )
 
 # What is left of a remote quota, as sync.budget keeps it; `version` counts changes, 0: nothing known yet.
@@ -129,8 +130,11 @@ setting = sa.Table(
 _version = sa.Table("service_version", _meta, sa.Column("version", sa.Integer, primary_key=True))
 
 # What brings older tables up to date: statements by the version that they lead to.
-_STEPS: Mapping[int, tuple[str, ...]] = {2: ("ALTER TABLE stream ADD COLUMN waits FLOAT",)}
-VERSION = 2
+_STEPS: Mapping[int, tuple[str, ...]] = {
+    2: ("ALTER TABLE stream ADD COLUMN waits FLOAT",),
+    3: ("ALTER TABLE lease ADD COLUMN person_until FLOAT",),
+}
+VERSION = 3
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,8 +235,10 @@ _take = (
     .values(holder=sa.bindparam("by"), until=sa.bindparam("then"), token=lease.c.token + 1)
     .returning(lease.c.token)
 )
+_no_person_waits = sa.or_(lease.c.person_until.is_(None), lease.c.person_until <= sa.bindparam("now"))
 _TAKE = _take.where(_is_unwanted)
-_TAKE_IN_A_HURRY = _take.values(wanted_until=None)
+_TAKE_OVERTAKING = _take.where(_no_person_waits).values(wanted_until=None)
+_TAKE_FOR_A_PERSON = _take.values(wanted_until=None, person_until=None)
 _GIVE_BACK = (
     sa.update(lease)
     .where(lease.c.name == sa.bindparam("of"), lease.c.token == sa.bindparam("number"))
@@ -521,6 +527,10 @@ class Service:
         with self.begin() as c:
             return set(c.execute(sa.select(stream.c.connection).distinct()).scalars())
 
+    def known(self) -> set[str]:
+        """Return all connections of which something is kept, whether their folders are there or not."""
+        return self.served() | self.away().keys()
+
     def pull_back(self, now: float) -> int:
         """Let nothing be due later than it was planned from now: a clock that was ahead was set back."""
         waits = sa.func.coalesce(stream.c.waits, stream.c.every)
@@ -702,9 +712,14 @@ class Service:
 
     # --- leases --------------------------------------------------------------------------------
 
-    def take_lease(self, name: str, holder: str, seconds: float, *, hurry: bool) -> int | None:
-        """Take a lease; return its token, or None while another holds it or one in a hurry waits for it."""
-        take = _TAKE_IN_A_HURRY if hurry else _TAKE
+    def take_lease(
+        self, name: str, holder: str, seconds: float, *, hurry: bool, for_person: bool = True
+    ) -> int | None:
+        """Take a lease; return its token, or None while another holds it or one in a hurry waits for it.
+
+        `for_person`: whoever hurries does so for a person who waits, who is ahead of all others.
+        """
+        take = _TAKE if not hurry else _TAKE_FOR_A_PERSON if for_person else _TAKE_OVERTAKING
         with self.begin(lasting=False) as c:
             now = self.now(c)
             values = {"of": name, "by": holder, "now": now, "then": now + seconds}
@@ -712,7 +727,10 @@ class Service:
             if taken is None and _insert_new(c, lease, {"name": name, "token": 0}):
                 taken = c.execute(take, values).first()
             if taken is None and hurry:
-                c.execute(sa.update(lease).where(lease.c.name == name).values(wanted_until=now + _WANTED))
+                wish = {"wanted_until": now + _WANTED} | (
+                    {"person_until": now + _WANTED} if for_person else {}
+                )
+                c.execute(sa.update(lease).where(lease.c.name == name).values(wish))
             return None if taken is None else int(taken.token)
 
     def keep_lease(self, name: str, token: int, seconds: float) -> tuple[bool, bool]:
@@ -725,10 +743,12 @@ class Service:
             ).first()
             return kept is not None, kept is not None and (kept.wanted_until or 0) > now
 
-    def wanted_leases(self) -> set[str]:
-        """Return the leases that somebody in a hurry waits for."""
+    def wanted_leases(self) -> dict[str, bool]:
+        """Return the leases that somebody in a hurry waits for, and whether that is a person."""
         with self.begin(lasting=False) as c:
-            return set(c.execute(sa.select(lease.c.name).where(lease.c.wanted_until > self.now(c))).scalars())
+            now = self.now(c)
+            wanted = sa.select(lease.c.name, lease.c.person_until).where(lease.c.wanted_until > now)
+            return {name: (person or 0) > now for name, person in c.execute(wanted)}
 
     def check_lease(self, connection: sa.Connection, name: str, token: int) -> bool:
         """Say within a transaction whether a lease is still ours, and let nobody take it before it ends."""

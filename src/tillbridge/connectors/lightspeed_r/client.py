@@ -545,7 +545,7 @@ class LightspeedR:
                 # Real time: the answer that we wait for comes over a real wire.
                 self._turn.wait_for(lambda: not self._limits.blind, REQUEST_SECONDS)
                 now = self._clock.monotonic()
-                wait = self._limits.wait_seconds(now)
+                wait = self._limits.wait_seconds(now, urgent=self._quota.urgent)
                 if wait <= 0:
                     self._limits.take(cost, now)
                     return

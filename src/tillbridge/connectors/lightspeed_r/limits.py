@@ -29,6 +29,9 @@ FILL_SHARE_AT_FIRST = 0.9
 FILL_SHARE_IN_COMPANY = 0.4
 FRESH_SECONDS = 1.0
 
+# What a person waits for goes into the room at the top: it is a few requests, and the rest is refilled after.
+FILL_SHARE_URGENT = 0.95
+
 # Below this, the next piece of work counts as a new one.
 RESTED_SHARE = 0.25
 
@@ -69,13 +72,17 @@ class Limits:
     filled: bool = False  # this piece of work has used up its first, generous filling
     sent: deque[float] = field(default_factory=deque)
 
-    def wait_seconds(self, now: float) -> float:
-        """Return how long to wait before sending; 0 is now. Ask again after waiting."""
+    def wait_seconds(self, now: float, *, urgent: bool = False) -> float:
+        """Return how long to wait before sending; 0 is now. Ask again after waiting.
+
+        `urgent`: a person waits for it.
+        """
         if now < self.closed_until:
             return self.closed_until - now
         if self.at is None:
             return 0.0
-        return max(self._bucket_wait(now), self._burst_wait(now))
+        bucket = self._urgent_wait(now) if urgent else self._bucket_wait(now)
+        return max(bucket, self._burst_wait(now))
 
     def take(self, cost: float, now: float) -> None:
         """Note that a request goes out."""
@@ -165,6 +172,13 @@ class Limits:
             return 0.0
         self.filled = True
         return max(0.01, (likely - min(ceiling, self.size * FILL_SHARE)) / self.drips_per_second)
+
+    def _urgent_wait(self, now: float) -> float:
+        jump = self.neighbour_jump * self._fade(now)
+        # What others draw at once still has to find room; however greedy they are, a person has their turn.
+        ceiling = max(min(self.size * FILL_SHARE_URGENT, self.size - jump), self.size * FILL_SHARE)
+        over = self._predicted(now) + self.unanswered - ceiling
+        return max(0.01, over / self.drips_per_second) if over > 0 else 0.0
 
     def _ceiling_in_company(self, jump: float) -> float:
         # We are not alone: what one jump was, a cluster of them during one long wait can be thrice.
