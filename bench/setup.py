@@ -13,15 +13,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
-
 TESTS = Path(__file__).parents[1] / "tests"
 # The way itself is the tests': what is measured is what is shown to work.
 sys.path[:0] = [str(TESTS / each) for each in ("web", "stories", "jobs", "simulators")]
 
-from setup_served import EmptyServed  # type: ignore[import-not-found]  # noqa: E402  Found by the line above.
-from setup_walk import sign_in, walk  # type: ignore[import-not-found]  # noqa: E402
-from web_served import CHROMIUM  # type: ignore[import-not-found]  # noqa: E402
+from browsing import a_browser, become_the_first  # type: ignore[import-not-found]  # noqa: E402  Found by this.
+from setup_served import EmptyServed  # type: ignore[import-not-found]  # noqa: E402
+from setup_walk import FIRST_PAGE, walk  # type: ignore[import-not-found]  # noqa: E402
 
 SECONDS_MAX = 60.0
 _FIRST_CPU = 13  # The field of /proc/PID/stat that holds what was used in user mode; the next: in the kernel.
@@ -31,15 +29,13 @@ def measure(folder: Path) -> tuple[float, float]:
     """Return seconds on the wall and the service's CPU seconds, from the first click to the first receipt."""
     served = EmptyServed(folder)
     try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        with a_browser() as browser:
             page = browser.new_context(base_url=served.url).new_page()
-            sign_in(page, served)
+            become_the_first(page, served.link, FIRST_PAGE)
             used, begun = _cpu(served.process.pid), time.monotonic()
             walk(page, served)
             seconds = time.monotonic() - begun
             used = _cpu(served.process.pid) - used
-            browser.close()
     finally:
         served.close()
     return seconds, used

@@ -79,10 +79,17 @@ LAYERS = {
         ("model", "store", "config", "installation", "work", "planning"),
         "what is due follows the folders and their configurations; nothing is done here",
     ),
-    "rewriting": (("model", "config", "rewriting"), "what rewrites the configuration knows what it may say"),
+    "rewriting": (
+        ("model", "config", "secrets", "rewriting"),
+        "what rewrites the configuration knows what it may say, and how a file lasts",
+    ),
     "settings": (
         ("model", "config", "secrets", "rewriting", "alerts", "settings"),
         "what may be set knows the configuration and its file, and no page",
+    ),
+    "sign_in": (
+        ("model", "config", "secrets", "rewriting", "settings", "sign_in"),
+        "how people sign in is a table of the installation's file; who asks for it is the console's",
     ),
     "views": (
         (
@@ -92,10 +99,15 @@ LAYERS = {
         "views read what the tables hold, and know no page",
     ),
     "erasures": (("engine", "wiring", "erasures"), "an erasure is the engine's; its report is a file"),
+    "hurry": (
+        ("model", "connectors.http", "hurry"),
+        "how long people wait for a remote knows a clock and the HTTP door",
+    ),
+    "doings": (("doings",), "what things are called knows nothing but words"),
     "actions": (
         (
             *("model", "sync", "store", "engine", "installation", "spending", "turns"),
-            *("wiring", "erasures", "actions"),
+            *("wiring", "erasures", "alerts", "connectors.http", "hurry", "doings", "actions"),
         ),
         "actions do what the engine can, in a turn of their own",
     ),

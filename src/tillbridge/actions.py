@@ -12,39 +12,48 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 
 from tillbridge import installation
+from tillbridge.alerts import INSTANCE
+from tillbridge.connectors.http import Http
+from tillbridge.doings import doing
 from tillbridge.engine import dedupe, desk, guard, newcomers, parting, privacy, replay, rulings, undo
 from tillbridge.engine import preview as previews
-from tillbridge.engine.connection import Connection
+from tillbridge.engine.connection import Connection, Progress, Silent
+from tillbridge.engine.directory import home_region, kept_directory
 from tillbridge.engine.fates import fate
 from tillbridge.engine.jobs import Job, JobFailed, Jobs, check_done
 from tillbridge.engine.schedule import bring_forward
 from tillbridge.engine.sync import force
 from tillbridge.erasures import keep_report, office_of, report_path
+from tillbridge.hurry import HastyClock, HastyHttp
 from tillbridge.model.clock import Clock
-from tillbridge.model.errors import Busy, Halted, SyncError, outcome_of
+from tillbridge.model.errors import Busy, Halted, SyncError, Transient, outcome_of
 from tillbridge.store.arrivals import Arrivals
 from tillbridge.store.dedupe import Clusters
 from tillbridge.store.hours import note_calls
 from tillbridge.store.journal import RESOLVED, STATES, Journal, Problem
 from tillbridge.store.plans import HELD, PREVIEW
-from tillbridge.store.service import Service
+from tillbridge.store.service import DOWN, Service
 from tillbridge.store.state import State
 from tillbridge.sync.decisions import ClusterState, decided
 from tillbridge.sync.remedies import Remedy
 from tillbridge.sync.safety import Entry
-from tillbridge.turns import Turns
+from tillbridge.turns import Turn, Turns
 from tillbridge.wiring import Parts, open_home, open_state, vault_for
 
 # So long a forced run of the service is waited for.
 _FORCED_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
+
+# While a remote does not answer, a turn is not worth waiting for as long: whoever has it will be long.
+_DOWN_SECONDS = 2.5
 
 Kind = Literal["customer", "sale", "product", "person"]
 Side = Literal["till", "crm"]
@@ -230,6 +239,14 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     fields: list[FieldDifference]
 
 
+class _Doing(NamedTuple):
+    """What somebody is at in this console, since when, and their way to the remotes."""
+
+    job: str
+    began: float
+    http: HastyHttp
+
+
 class Actions:
     """What people do with the connections of one installation."""
 
@@ -247,6 +264,7 @@ class Actions:
         self._clock, self._env = clock, env
         self._dead_after_seconds = dead_after_seconds
         self._turns = Turns(service, f"console-{uuid.uuid4().hex[:12]}", dead_after_seconds)
+        self._doing: dict[str, _Doing] = {}
         self._starting = threading.Lock()
         self._started = False
 
@@ -523,12 +541,36 @@ class Actions:
 
     # --- duplicates ----------------------------------------------------------------------------
 
-    def look_for_duplicates(self, name: str) -> Found:
-        """Compare everybody whom both sides have shown so far; keep who is probably there twice."""
-        with self._at_work(name, "dedupe scan") as (parts, connection, counts):
-            found = dedupe.scan_kept(connection, Clusters(parts.state, parts.vault))
-            counts.update({"read": found.till + found.crm, "clusters": found.found})
+    def look_for_duplicates(self, name: str, progress: Progress | None = None) -> Found:
+        """Compare everybody whom both sides have shown so far; keep who is probably there twice.
+
+        Nobody waits for the comparing, which takes half a minute of many people: the turn is taken to keep
+        what it has found. No remote is asked.
+        """
+        compared = self._compared(name, progress or Silent())
+        with self._opened(name, "dedupe scan") as parts:
+            run = parts.journal.start("dedupe scan")
+            found = dedupe.keep_found(parts.state, Clusters(parts.state, parts.vault), compared)
+            counts = Counter({"read": found.till + found.crm, "clusters": found.found})
+            parts.journal.end(run, "done", counts, 0, 0)
         return Found(till=found.till, crm=found.crm, clusters=found.found, sure=found.sure)
+
+    def _compared(self, name: str, progress: Progress) -> dedupe.Compared:
+        parts = open_home(self._home(name), clock=self._clock, env=self._env)
+        try:
+            directory = kept_directory(parts.people)
+            stores = {each.id: each for each in directory.stores} if directory else {}
+            shown = dedupe.Shown(
+                account=parts.config.lightspeed.account_id,
+                state=parts.state,
+                people=parts.people,
+                arrivals=parts.arrivals,
+                rules=dedupe.rules_of(parts.settings.match, parts.settings.review),
+                region=parts.settings.phone_region or home_region(stores),
+            )
+            return dedupe.compare_shown(shown, Clusters(parts.state, parts.vault), progress)
+        finally:
+            parts.close()
 
     def decide_duplicates(
         self, name: str, cluster: str, word: Literal["merge", "apart"], by: str
@@ -701,7 +743,7 @@ class Actions:
         return home
 
     @contextmanager
-    def _opened(self, name: str) -> Iterator[Parts]:
+    def _opened(self, name: str, job: str = "") -> Iterator[Parts]:
         """Hold a connection's turn with its parts open; nothing is asked of a remote yet."""
         home = self._home(name)
         with self._starting:
@@ -709,25 +751,66 @@ class Actions:
                 self._turns.start()
                 self._started = True
         locked = home if self._service.is_sqlite else None
-        with self._turns.take(name, locked, hurry=True) as turn:
-            parts = open_home(home, clock=self._clock, env=self._env)
+        with self._turn(name, locked) as turn:
+            http = HastyHttp(Http())
+            parts = open_home(home, clock=HastyClock(self._clock, http), env=self._env, http=http)
             parts.state.fence = turn.fence
+            self._doing[name] = _Doing(job, time.monotonic(), http)
             try:
                 yield parts
             finally:
+                self._doing.pop(name, None)
                 parts.state.fence = None
                 parts.close()
 
     @contextmanager
+    def _turn(self, name: str, locked: Path | None) -> Iterator[Turn]:
+        """Take a connection's turn; whoever does not get it is told who has it, and why that takes long."""
+        down = self._down(name)
+        with ExitStack() as held:
+            try:
+                waits = _DOWN_SECONDS if down else None
+                turn = held.enter_context(self._turns.take(name, locked, hurry=True, waits_seconds=waits))
+            except Busy as error:
+                raise Busy(self._who(name, down)) from error
+            yield turn
+
+    def _down(self, name: str) -> str:
+        """Return why a remote does not answer, as the polls have found; nothing when it does."""
+        polls = (each for each in self._service.streams(name) if each.kind == "poll" and not each.paused)
+        return next((each.why or "" for each in polls if each.outcome == DOWN and each.fails), "")
+
+    def _who(self, name: str, down: str) -> str:
+        """Say who has a connection's turn."""
+        ours = self._doing.get(name)
+        at_work = [
+            doing(each.name or each.kind).title.lower()
+            for each in self._service.streams(name)
+            if each.queued and (each.began_at or 0.0) > (each.ended_at or 0.0)
+        ]
+        if ours is not None:
+            began = f" (for {time.monotonic() - ours.began:.0f} s)"
+            who = f"somebody in the console is at it{began}: {doing(ours.job or 'decision').title.lower()}"
+        elif at_work:
+            who = f"the service is at it: {', '.join(at_work)}"
+        else:
+            who = "somebody at the command line or another console is at it"
+        slow = f" It takes long because a remote does not answer: {down}" if down else ""
+        return f"{name} is busy, {who}. Nothing was changed; try again in a moment.{slow}"
+
+    @contextmanager
     def _at_work(self, name: str, job: str) -> Iterator[tuple[Parts, Connection, Counter[str]]]:
         """Hold a connection's turn, connected to both sides, and note the run with what came of it."""
-        with self._opened(name) as parts:
+        with self._opened(name, job) as parts:
             run = parts.journal.start(job)
             counts: Counter[str] = Counter()
             outcome = "broken"
             try:
                 yield parts, parts.connect(), counts
                 outcome = "done"
+            except Transient as error:
+                outcome = outcome_of(error)
+                raise _named(error, parts, self._doing[name].http) from error
             except BaseException as error:
                 outcome = outcome_of(error)
                 raise
@@ -738,6 +821,24 @@ class Actions:
                 else:
                     parts.journal.end(run, outcome, counts, *spent)
                 note_calls(parts.state, *spent)
+
+
+def _named(error: Transient, parts: Parts, http: HastyHttp) -> Transient:
+    """Say which of both sides it was that did not answer: who looks on knows no hosts."""
+    till, crm = parts.config.lightspeed, parts.config.salesforce
+    places = {
+        "Lightspeed": (till.api_url, till.auth_url),
+        "Salesforce": (crm.login_url, parts.state.fact(INSTANCE) or ""),
+    }
+    told = str(error)
+    met = [side for side, urls in places.items() if http.place in {urlsplit(url).netloc for url in urls}]
+    if len(met) != 1 or met[0] in told:
+        return error
+    return Transient(
+        f"{met[0]} does not answer just now: {told}",
+        retry_after_seconds=error.retry_after_seconds,
+        outcome_unknown=error.outcome_unknown,
+    )
 
 
 def _chosen(till_id: str, found: desk.Chosen) -> Chosen:

@@ -18,7 +18,7 @@ import os
 import re
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -27,11 +27,15 @@ from pathlib import Path
 from typing import Any
 
 from tillbridge import config as configuration
-from tillbridge.config import FILE_NAME, Config
+from tillbridge.config import FILE_NAME
 from tillbridge.model.errors import ConfigurationInvalid, Halted
+from tillbridge.secrets import sync_folder
 
 # A setting by its path, such as ("schedule", "sales_seconds"), and what it is to be; None: its default.
 Changes = Mapping[tuple[str, ...], Any]
+
+# What reads a text that is to be a home's file, and raises ConfigurationInvalid with what is wrong with it.
+Check = Callable[[str, Path, Mapping[str, str]], object]
 
 _LOCK = "settings.lock"
 _PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')"""
@@ -52,13 +56,12 @@ class Written:
     """What was changed, as paths with their values in the file before and after."""
 
     changed: Mapping[str, tuple[Any, Any]]
-    config: Config
 
 
 def read(home: Path) -> tuple[dict[str, Any], str]:
     """Return what a home's file says, as it stands there, and by which mark it is known again."""
     text = _text(home)
-    return _parsed(text), mark(text)
+    return parsed(text), mark(text)
 
 
 def mark(text: str) -> str:
@@ -66,31 +69,53 @@ def mark(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def write(home: Path, changes: Changes, env: Mapping[str, str], *, seen: str = "") -> Written:
+def write(
+    home: Path,
+    changes: Changes,
+    env: Mapping[str, str],
+    *,
+    seen: str = "",
+    check: Check = configuration.parse,
+) -> Written:
     """Change settings and say what has changed. `seen`: the mark of the file that they were decided by.
 
     Raises ConfigurationInvalid with every mistake, ChangedMeanwhile, or Halted when the file cannot be
     written; it is as it was then.
     """
-    path = home / FILE_NAME
+
+    def changing(text: str) -> str:
+        after = changed(text, changes)
+        check(after, home, env)
+        return after
+
+    before, told = _rewrite(home, changing, seen)
+    moved = {
+        ".".join(each): (found(before, each), found(told, each))
+        for each in changes
+        if found(before, each) != found(told, each)
+    }
+    return Written(moved)
+
+
+def remove(home: Path, paths: Collection[tuple[str, ...]], *, seen: str = "") -> None:
+    """Take tables out of a file, with all below them. Raises ChangedMeanwhile, Halted."""
+    _rewrite(home, lambda text: without(text, paths), seen)
+
+
+def _rewrite(
+    home: Path, change: Callable[[str], str], seen: str
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Let one at a time make another text of a file; return what both say."""
     with _alone(home):
         text = _text(home)
         if seen and mark(text) != seen:
             raise ChangedMeanwhile(
                 "Somebody else has changed the settings since you opened them. Look at them again."
             )
-        before = _parsed(text)
-        after = changed(text, changes)
-        config = configuration.parse(after, home, env)
+        after = change(text)
         if after != text:
-            _replace(path, after)
-    told = _parsed(after)
-    moved = {
-        ".".join(each): (found(before, each), found(told, each))
-        for each in changes
-        if found(before, each) != found(told, each)
-    }
-    return Written(moved, config)
+            _replace(home / FILE_NAME, after)
+    return parsed(text), parsed(after)
 
 
 def found(document: Mapping[str, Any], path: Sequence[str]) -> Any:
@@ -115,7 +140,8 @@ def _text(home: Path) -> str:
         raise ConfigurationInvalid([(str(path), f"cannot be read: {error}")]) from error
 
 
-def _parsed(text: str) -> dict[str, Any]:
+def parsed(text: str) -> dict[str, Any]:
+    """Return what a text says. Raises ConfigurationInvalid when it is no TOML."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -152,17 +178,9 @@ def _replace(path: Path, text: str) -> None:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-        _keep_folder(real.parent)
+        sync_folder(real.parent)
     except OSError as error:
         raise _unwritable(real.parent, error) from error
-
-
-def _keep_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _unwritable(folder: Path, error: OSError) -> Halted:
@@ -188,7 +206,7 @@ class _Statement:
 
 def changed(text: str, changes: Changes) -> str:
     """Return a text that says otherwise in these places. Raises Halted for one that we cannot change."""
-    wished = deepcopy(_parsed(text))
+    wished = deepcopy(parsed(text))
     for path, value in changes.items():
         if found(wished, path) == value:
             continue
@@ -200,6 +218,25 @@ def changed(text: str, changes: Changes) -> str:
     if _without_empty(_parsed_or_none(text)) != _without_empty(wished):
         raise _too_free()
     return text
+
+
+def without(text: str, paths: Collection[tuple[str, ...]]) -> str:
+    """Return a text that says nothing of these tables. Raises Halted for one that we cannot change."""
+    lines = text.splitlines(keepends=True)
+    statements, headers = _statements(lines)
+    gone = {n for each in statements if _is_below(each.path, paths) for n in range(each.start, each.end)}
+    gone |= {start for table, start, _ in headers if _is_below(table, paths)}
+    after = "".join(line for n, line in enumerate(lines) if n not in gone)
+    wished = parsed(text)
+    for path in paths:
+        _put(wished, path, None)
+    if _without_empty(_parsed_or_none(after)) != _without_empty(wished):
+        raise _too_free()
+    return after
+
+
+def _is_below(path: tuple[str, ...], tables: Collection[tuple[str, ...]]) -> bool:
+    return any(path[: len(each)] == each for each in tables)
 
 
 def _too_free() -> Halted:
@@ -342,7 +379,7 @@ def _statements(lines: list[str]) -> tuple[list[_Statement], list[tuple[tuple[st
             at += 1
             continue
         end = _end(lines, at)
-        inner = _parsed("".join(lines[at:end]))
+        inner = parsed("".join(lines[at:end]))
         parts = _parts(key[1])
         statements.append(_Statement((*table, *parts), table, at, end, found(inner, parts)))
         at = end

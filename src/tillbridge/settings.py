@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,7 +33,9 @@ Source = Literal["default", "file", "env", "sealed"]
 # Why a host may not be named, or None (see web.security.addresses).
 Refusal = Callable[[str], str | None]
 
-_NUMBER = re.compile(r"-?\d{1,12}(\.\d{1,6})?")
+# As people type it; how large it may be, its bounds say.
+_NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,12})?")
+_PLACE = re.compile(r"[0-9]{1,4}")
 _VALUES_MAX = 200
 _LENGTH_MAX = 2_000
 
@@ -59,6 +62,16 @@ class Setting:
     def is_secret(self) -> bool:
         """Say whether it is never shown."""
         return self.kind in {"secret", "secrets"}
+
+    @property
+    def bounds(self) -> Bounds:
+        """Return what a number may be."""
+        return bounds(self.path)
+
+    @property
+    def longest(self) -> int:
+        """Return how long a line may be."""
+        return _LENGTH_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +276,49 @@ SECTIONS: Mapping[str, tuple[Group, ...]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a number may be, as the configuration says. `above`: the least itself is too little."""
+
+    least: float
+    most: float
+    above: bool = False
+    below: bool = False
+    is_whole: bool = False
+
+    def refuses(self, value: float) -> bool:
+        """Say whether a number is beyond them. No number is too large to be compared."""
+        too_little = value <= self.least if self.above else value < self.least
+        too_much = value >= self.most if self.below else value > self.most
+        return too_little or too_much or (self.is_whole and value != int(value))  # Infinite ones are beyond.
+
+    def __str__(self) -> str:
+        """Say what a number must be."""
+        least, most = f"{plain(self.least):,}", f"{plain(self.most):,}"
+        if self.above or self.below:
+            words = f"{'more than' if self.above else 'at least'} {least}"
+            words += f" and {'less than' if self.below else 'at most'} {most}"
+        else:
+            words = f"between {least} and {most}"
+        return f"must be {'a whole number ' if self.is_whole else ''}{words}"
+
+
+@cache
+def bounds(path: str) -> Bounds:
+    """Return the bounds of a number among the settings."""
+    table, name = path.split(".")
+    model: Any = Config.model_fields[table].annotation
+    said = model.model_json_schema()["properties"][name]
+    said = next((each for each in said.get("anyOf", ()) if each["type"] != "null"), said)
+    return Bounds(
+        least=said.get("minimum", said.get("exclusiveMinimum")),
+        most=said.get("maximum", said.get("exclusiveMaximum")),
+        above="exclusiveMinimum" in said,
+        below="exclusiveMaximum" in said,
+        is_whole=said["type"] == "integer",
+    )
+
+
 def settings_of(section: str) -> dict[str, Setting]:
     """Return a section's settings by their paths."""
     return {each.path: each for group in SECTIONS[section] for each in group.settings}
@@ -389,7 +445,7 @@ def change(
     if mistakes:
         raise ConfigurationInvalid(mistakes)
     document, _ = rewriting.read(home)
-    with _sealing(home, env) as seal:
+    with sealing(home, env) as seal:
         changes = {
             known[path].parts: _as_written(known[path], value, document, seal)
             for path, value in wished.items()
@@ -436,8 +492,11 @@ def _misfit(setting: Setting, value: Any) -> str | None:
     """Return why a value is not of the setting's kind. What it may say, the configuration checks."""
     match setting.kind:
         case "number":
-            fits = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-            return None if fits else "must be a number"
+            # No number but NaN differs from itself.
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:  # noqa: PLR0124
+                return "must be a number"
+            allowed = bounds(setting.path)
+            return str(allowed) if allowed.refuses(value) else None
         case "text" | "choice" | "secret":
             return None if _is_line(value) else "must be one line of text"
         case "lines" | "rules":
@@ -459,7 +518,7 @@ def _is_kept_or_new(value: Any) -> bool:
     return _is_line(value) if isinstance(value, str) else isinstance(value, int) and 0 <= value < _VALUES_MAX
 
 
-def _as_written(setting: Setting, value: Any, document: Mapping[str, Any], seal: _Seal) -> Any:
+def _as_written(setting: Setting, value: Any, document: Mapping[str, Any], seal: Seal) -> Any:
     """Return what the file is to say; secrets are sealed on the way."""
     raw = rewriting.found(document, setting.parts)
     match setting.kind:
@@ -473,7 +532,7 @@ def _as_written(setting: Setting, value: Any, document: Mapping[str, Any], seal:
     return value
 
 
-def _secrets(setting: Setting, kept: Sequence[Any], wished: Sequence[Any], seal: _Seal) -> list[Any]:
+def _secrets(setting: Setting, kept: Sequence[Any], wished: Sequence[Any], seal: Seal) -> list[Any]:
     named = {each["secret"] for each in kept if isinstance(each, Mapping) and "secret" in each}
     written: list[Any] = []
     for each in wished:
@@ -487,7 +546,7 @@ def _secrets(setting: Setting, kept: Sequence[Any], wished: Sequence[Any], seal:
     return written
 
 
-class _Seal:
+class Seal:
     """Seals secrets, and takes that back when the settings are refused."""
 
     def __init__(self, home: Path, env: Mapping[str, str]) -> None:
@@ -521,8 +580,9 @@ class _Seal:
 
 
 @contextmanager
-def _sealing(home: Path, env: Mapping[str, str]) -> Iterator[_Seal]:
-    seal = _Seal(home, env)
+def sealing(home: Path, env: Mapping[str, str]) -> Iterator[Seal]:
+    """Let secrets be sealed; they are as they were when what names them is refused."""
+    seal = Seal(home, env)
     try:
         yield seal
     except BaseException:
@@ -549,7 +609,7 @@ def from_form(name: str, form: Mapping[str, Sequence[str]]) -> dict[str, Any]:
                     wished[path] = given[0]
             case "secrets":
                 if f"{path}.shown" in form:
-                    kept = [int(each) for each in form.get(f"{path}.keep", ()) if each.isdecimal()]
+                    kept = [int(each) for each in form.get(f"{path}.keep", ()) if _PLACE.fullmatch(each)]
                     wished[path] = [*kept, *(line for each in given for line in _lines(each))]
             case "table":
                 if f"{path}.shown" in form:
@@ -581,5 +641,7 @@ def _number(text: str) -> float | int | str | None:
         return None
     if not _NUMBER.fullmatch(text):
         return text
+    if "." not in text:
+        return int(text)
     value = float(text)
     return int(value) if value == math.floor(value) else value

@@ -3,6 +3,7 @@
 import pytest
 
 from tillbridge.engine.parting import part
+from tillbridge.engine.people import read_again
 from tillbridge.views.customers import customers
 from tillbridge.views.decisions import reviews
 from tillbridge.views.duplicates import duplicates
@@ -111,3 +112,66 @@ def test_whoever_was_taken_apart_may_be_chosen_again(people):
 
     assert people.gus in [each.id for each in review.candidates]
     assert "Kim took this customer apart" in review.reason
+
+
+# --- how two values stand to each other ----------------------------------------------------------
+
+NO_MAIL = "Lightspeed_No_Mail__c"
+
+
+@pytest.fixture(scope="module")
+def pair(opened):
+    """Salesforce knew Ida before: it spells her number its own way and gives her another title."""
+    world = opened()
+    world.ida = str(
+        world.customer("Ida", "Moss", email="ida@moss.example", mobile="+31612345678", title="Mrs")
+    )
+    world.person("Ida", "Moss", email="Ida@Moss.example", mobile="+31 6 1234 5678", PersonTitle="Dr")
+    world.backfill()
+    world.pass_time(minutes=20)
+    world.sync()
+    world.books = opened.look_into(world)
+    return world
+
+
+@pytest.mark.parametrize(
+    ("field", "agreement", "agrees"),
+    [
+        pytest.param("LastName", "same", True, id="equal letter by letter"),
+        pytest.param("PersonMobilePhone", "spelling", True, id="the same number with blanks in it"),
+        pytest.param("PersonTitle", "kept", False, id="two values that nobody has edited since"),
+        pytest.param(NO_MAIL, "kept", False, id="an opt-out that only the till's interface made up"),
+    ],
+)
+def test_a_field_says_how_both_values_stand_to_each_other(pair, field, agreement, agrees):
+    (found,) = [each for each in person(pair.books, pair.ida).fields if each.field == field]
+
+    assert (agreement, agrees) == (found.agreement, found.agrees)
+
+
+def test_values_that_are_left_alone_say_why(pair):
+    told = {each.field: each.stands for each in person(pair.books, pair.ida).fields if each.stands}
+
+    assert told["PersonTitle"].startswith("Neither was edited since they were linked")
+    assert told[NO_MAIL].startswith("An opt-out is carried when it is newly said")
+
+
+def test_a_value_that_moved_in_salesforce_does_not_agree_until_it_is_carried(pair):
+    crm_id = pair.known("customer", pair.ida).crm_id
+    pair.edit_in_crm(crm_id, PersonTitle="Prof")
+    with pair.connected() as connection:
+        read_again(connection, [crm_id])
+    (found,) = [each for each in person(pair.books, pair.ida).fields if each.field == "PersonTitle"]
+
+    assert ("Mrs", "Prof", "differ", None) == (found.till, found.crm, found.agreement, found.stands)
+
+
+def test_a_field_says_what_kind_of_value_it_holds(pair):
+    kinds = {each.field: each.kind for each in person(pair.books, pair.ida).fields}
+
+    assert ("flag", "moment", "id", "text") == (
+        kinds[NO_MAIL],
+        kinds["Lightspeed_Created_At__c"],
+        kinds["Lightspeed_Customer_ID__c"],
+        kinds["LastName"],
+    )

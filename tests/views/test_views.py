@@ -21,6 +21,7 @@ from tillbridge.views.receipt import receipt
 from tillbridge.views.roll import Roll
 from tillbridge.views.runs import run, runs, work
 from tillbridge.views.sales import Wanted, amount_in, sales
+from tillbridge.views.sides import sides
 from tillbridge.views.stores import parts_of, stores_page
 
 TODAY = date(2026, 11, 20)
@@ -442,3 +443,59 @@ def test_the_overview_says_what_the_crm_has_confirmed_and_no_more(sentence, late
 
 def test_the_overview_says_nothing_of_sales_that_were_never_read():
     assert "late" == arrived([], [takings(0, 0, 0, 0)])
+
+
+# --- what somebody has bought, as the list shows it ----------------------------------------------
+
+
+def bought(shop, who, stores=None):
+    (row,) = [each for each in customers(shop.books, stores=stores).rows if each.id == who]
+    return row.receipts, row.bought_for
+
+
+def test_the_list_adds_up_what_everybody_has_bought(shop):
+    page = person(shop.books, shop.ada).bought
+
+    assert (page.receipts, page.total) == bought(shop, shop.ada)
+    assert (0, Decimal(0)) == bought(shop, shop.carla)
+
+
+def test_whoever_sees_one_store_sees_what_was_bought_there_alone(shop):
+    page = person(shop.books, shop.ada, stores={shop.south}).bought
+    everywhere = person(shop.books, shop.ada).bought
+
+    assert (page.receipts, page.total) == bought(shop, shop.ada, {shop.south})
+    assert page.receipts < everywhere.receipts
+
+
+# --- the two sides, and where fields lead ----------------------------------------------------------
+
+
+def test_both_sides_are_connected_after_a_sync(shop):
+    assert [("Lightspeed", True, None), ("Salesforce", True, None)] == [
+        (each.system, each.connected, each.why) for each in sides(shop.books)
+    ]
+
+
+def test_references_of_a_receipt_lead_to_what_they_mean_by_name(shop):
+    (row,) = [each for each in receipt(shop.books, shop.second).sent if each.kind == "sale"]
+    leads = {each.field: each.leads_to for each in row.fields if each.leads_to}
+
+    assert ("Southgate", f"stores?store={shop.south}") == (leads["Store__c"].name, leads["Store__c"].place)
+    assert ("Ada Vermeulen", f"customers/{shop.ada}") == (leads["Account__c"].name, leads["Account__c"].place)
+
+
+def test_values_of_a_receipt_say_what_they_are(shop):
+    (row,) = [each for each in receipt(shop.books, shop.second).sent if each.kind == "sale"]
+    kinds = {each.field: each.kind for each in row.fields}
+
+    assert ("amount", "flag", "moment", "day", "id") == tuple(
+        kinds[name]
+        for name in (
+            "Total__c",
+            "Tax_Inclusive__c",
+            "Completed_At__c",
+            "Business_Date__c",
+            "Transaction_Key__c",
+        )
+    )

@@ -3,23 +3,10 @@
 import re
 
 import pytest
+from browsing import DESKTOP, PASSWORD, PHONE, complaints_of
 from job_plant import until
-from playwright.sync_api import expect, sync_playwright
-from web_served import CHROMIUM, HOSTILE, Served, violations
-
-PASSWORD = "quiet lamp over rivers"
-DESKTOP, PHONE = {"width": 1440, "height": 1000}, {"width": 390, "height": 844}
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    # Never skipped: without a browser nobody knows whether the console works.
-    assert CHROMIUM.exists(), "chromium is missing. On Debian: apt-get install chromium"
-    with sync_playwright() as playwright:
-        # Chromium has no sandbox for root, as in a container; it sees our own pages only.
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+from playwright.sync_api import expect
+from web_served import HOSTILE, Served, violations
 
 
 @pytest.fixture(scope="module")
@@ -29,30 +16,13 @@ def served(tmp_path_factory):
     made.close()
 
 
-@pytest.fixture(scope="module")
-def state(chromium, served):
-    """Sign in by the one-time link, as the first one does, and keep the session for the tests."""
-    context = chromium.new_context(base_url=served.url)
-    page = context.new_page()
-    page.goto(served.link)
-    page.get_by_label("Your name").fill("Ana Admin")
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_label("The same once more").fill(PASSWORD)
-    page.get_by_role("button", name="Keep it and sign in").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
-    kept = context.storage_state()
-    context.close()
-    return kept
-
-
 @pytest.fixture
 def page(chromium, served, state):
     """A page of whoever is signed in; whatever the browser complains of fails the test."""
     context = chromium.new_context(base_url=served.url, storage_state=state, viewport=DESKTOP)
-    made, complaints = context.new_page(), []
+    made = context.new_page()
+    complaints = complaints_of(made)
     made.set_default_timeout(15_000)
-    made.on("pageerror", lambda error: complaints.append(str(error)))
-    made.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     yield made
     context.close()
     # A page that is meant to be missing is answered with 404, which a browser complains of.

@@ -599,7 +599,7 @@ def test_an_administrator_sees_and_checks_it(plant, provider):
     broken = admin.press("/settings/sign-in/check").text
 
     assert "http://localhost/login/oidc/back" in page
-    assert "office → operator" in page
+    assert "office = operator" in page
     assert SECRET.partition("&")[0] not in page
     assert "The identity provider answers" in works
     assert "does not describe itself" in broken

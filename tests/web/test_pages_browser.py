@@ -1,15 +1,13 @@
 """Every page of the console is for everybody: light and dark, on a desk and in a hand."""
 
 import pytest
+from browsing import DESKTOP, PHONE, become_the_first
 from job_plant import until
-from playwright.sync_api import expect, sync_playwright
 from web_pages import ASIDE, PAGES, address_of, known_of, title_of
-from web_served import CHROMIUM, Served, violations
+from web_served import Served, violations
 
 from tillbridge.web.table import ROUTES
 
-PASSWORD = "quiet lamp over rivers"
-DESKTOP, PHONE = {"width": 1440, "height": 1000}, {"width": 390, "height": 844}
 # As people ask for them, and a page that is not there.
 MORE = ("/c/default/customers?show=review", "/nothing-here")
 
@@ -34,23 +32,15 @@ def served(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(served):
+def page(chromium, served):
     """One page for the whole walk, of whoever is signed in."""
-    assert CHROMIUM.exists(), "chromium is missing. On Debian: apt-get install chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        # Without motion: a colour that is on its way from light to dark is nobody's contrast.
-        context = browser.new_context(base_url=served.url, viewport=DESKTOP, reduced_motion="reduce")
-        made = context.new_page()
-        made.set_default_timeout(30_000)
-        made.goto(served.link)
-        made.get_by_label("Your name").fill("Ana Admin")
-        made.get_by_label("Password", exact=True).fill(PASSWORD)
-        made.get_by_label("The same once more").fill(PASSWORD)
-        made.get_by_role("button", name="Keep it and sign in").click()
-        expect(made.get_by_role("heading", level=1)).to_have_text("Overview")
-        yield made
-        browser.close()
+    # Without motion: a colour that is on its way from light to dark is nobody's contrast.
+    context = chromium.new_context(base_url=served.url, viewport=DESKTOP, reduced_motion="reduce")
+    made = context.new_page()
+    made.set_default_timeout(30_000)
+    become_the_first(made, served.link)
+    yield made
+    context.close()
 
 
 @pytest.fixture(scope="module")

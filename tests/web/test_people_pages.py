@@ -1,5 +1,6 @@
 """Pages and verbs about people and problems, asked over HTTP: what they show, do, write down and refuse."""
 
+import threading
 from contextlib import ExitStack
 from types import SimpleNamespace
 
@@ -341,3 +342,50 @@ def test_whoever_waits_for_a_person_is_not_said_to_have_nothing_new(contested):
 
     assert "conflict" == told["outcome"]
     assert "PersonEmail" in told["why"]
+
+
+def looked_for(desk):
+    """Search as a program does: post it until it is done."""
+    for _ in range(200):
+        said = desk.client().post(f"{HERE}/duplicates/look", json={}).json()
+        if said["done"]:
+            return said
+    raise AssertionError(said)
+
+
+def test_a_search_for_duplicates_needs_no_remote_and_says_what_it_came_to(desk):
+    for fail in (desk.world.fail_till, desk.world.fail_crm):
+        fail("error", status=503, times=1_000)
+    try:
+        said = looked_for(desk)
+    finally:
+        desk.world.till_server.faults.clear()
+        desk.world.crm_server.faults.clear()
+
+    assert said["found"]["till"] >= 3
+    assert "duplicates looked for" in desk.noted()
+
+
+def test_a_search_that_is_under_way_is_shown_until_it_is_over(desk, presses):
+    going_on = threading.Event()
+    desk.app.state.console.errands.start("default", "search for duplicates", lambda errand: going_on.wait(30))
+    try:
+        page, part = (
+            presses.get(f"{PAGES}/duplicates", headers=headers) for headers in ({}, {"hx-request": "true"})
+        )
+    finally:
+        going_on.set()
+    over = until_over(lambda: presses.get(f"{PAGES}/duplicates", headers={"hx-request": "true"}))
+
+    assert "Looking for duplicates" in page.text
+    assert 'id="errand"' in part.text
+    assert "true" == over.headers["hx-refresh"]
+
+
+def until_over(ask):
+    """Ask as the page does until it is told to load itself anew."""
+    for _ in range(200):
+        answer = ask()
+        if "hx-refresh" in answer.headers:
+            return answer
+    raise AssertionError("it is never over")

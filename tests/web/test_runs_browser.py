@@ -3,15 +3,14 @@
 import re
 
 import pytest
+from browsing import DESKTOP, PASSWORD, PHONE, complaints_of
 from job_plant import until
-from playwright.sync_api import expect, sync_playwright
-from web_served import CHROMIUM, Served, violations
+from playwright.sync_api import expect
+from web_served import Served, violations
 
 from tillbridge.engine.underway import Underway
 from tillbridge.store.service import open_service, service_url
 
-PASSWORD = "quiet lamp over rivers"
-DESKTOP, PHONE = {"width": 1440, "height": 1000}, {"width": 390, "height": 844}
 HERE = "/c/default"
 OLD, NEW = "+447700900100", "+447700900142"
 PAGES = (
@@ -49,40 +48,15 @@ def served(tmp_path_factory):
         made.close()
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    assert CHROMIUM.exists(), "chromium is missing. On Debian: apt-get install chromium"
-    expect.set_options(timeout=30_000)  # What is sent goes through the service, which others keep busy.
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def state(chromium, served):
-    context = chromium.new_context(base_url=served.url)
-    page = context.new_page()
-    page.goto(served.link)
-    page.get_by_label("Your name").fill("Ana Admin")
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_label("The same once more").fill(PASSWORD)
-    page.get_by_role("button", name="Keep it and sign in").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
-    kept = context.storage_state()
-    context.close()
-    return kept
-
-
 @pytest.fixture
 def page(chromium, served, state):
     context = chromium.new_context(
         base_url=served.url, storage_state=state, viewport=DESKTOP, reduced_motion="reduce"
     )
-    made, complaints = context.new_page(), []
+    made = context.new_page()
+    complaints = complaints_of(made)
     made.set_default_timeout(20_000)
-    made.on("pageerror", lambda error: complaints.append(str(error)))
-    made.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    expect.set_options(timeout=30_000)  # What is sent goes through the service, which others keep busy.
     yield made
     context.close()
     assert [] == complaints

@@ -97,13 +97,13 @@ def test_opening_hours_are_a_line_each_and_empty_is_the_default(plant, admin):
 MISTAKES = {
     "no number": ("schedule", {"schedule.sales_seconds": "often"}, "Must be a number"),
     "not a number": ("schedule", {"schedule.sales_seconds": "nan"}, "Must be a number"),
-    "too small a number": ("schedule", {"schedule.sales_seconds": "0"}, "greater than or equal to 1"),
+    "too small a number": ("schedule", {"schedule.sales_seconds": "0"}, "Must be between 1 and"),
     "hours that are none": ("schedule", {"schedule.opening_hours": "always"}, "Mon-Sat 09:00-19:00"),
     "no address": ("alerts", {"alerts.email_to": "somebody"}, "bare e-mail address"),
     "half a mail server": ("alerts", {"alerts.email_to": "a@b.example"}, "also needs"),
     "a choice that is none": ("safety", {"safety.first_till_write": "never"}, "must be"),
-    "a share of more than all": ("safety", {"safety.changed_share_max": "2"}, "less than or equal to 1"),
-    "more than all calls": ("budget", {"budget.salesforce_percent": "101"}, "less than or equal to 100"),
+    "a share of more than all": ("safety", {"safety.changed_share_max": "2"}, "at most 1."),
+    "more than all calls": ("budget", {"budget.salesforce_percent": "101"}, "and at most 100."),
     "a winner that is none": (
         "authorities",
         {"customers.authority.shown": "x", "customers.authority:Phone": "me"},
@@ -122,6 +122,61 @@ def test_a_mistake_is_shown_beside_what_was_typed_and_nothing_is_saved(
     assert sentence.lower() in answer.text.lower()
     assert CONFIG == file_of(plant)
     assert [] == [each for each in plant.access.entries(limit=9) if each.what == "settings changed"]
+
+
+NUMBERS = {
+    "larger than any": ("9" * 25, "Must be"),
+    "longer than a line": ("9" * 5_000, "Must be a number"),
+    "one too many": ("1000000001", "Must be"),
+    "below nothing": ("-1", "Must be"),
+    "not a number": ("NaN", "Must be a number"),
+    "without end": ("1e999", "Must be a number"),
+    "digits of another script": ("٣٠", "Must be a number"),
+    "with a blank inside": ("1 000", "Must be a number"),
+    "as programmers write it": ("0x1F", "Must be a number"),
+}
+NUMBER_SECTIONS = ("schedule", "alerts", "safety", "budget")
+
+
+@pytest.mark.parametrize(("typed", "sentence"), NUMBERS.values(), ids=NUMBERS)
+@pytest.mark.parametrize("section", NUMBER_SECTIONS)
+def test_no_number_is_too_odd_to_be_refused_beside_its_field(plant, admin, section, typed, sentence):
+    fields = [path for path, each in settings_of(section).items() if each.kind == "number"]
+
+    answer = admin.press(f"{HERE}/{section}", **dict.fromkeys(fields, typed))
+
+    assert 422 == answer.status_code
+    assert len(fields) == answer.text.count(f'<strong class="bad">{sentence}')
+    assert CONFIG == file_of(plant)
+
+
+@pytest.mark.parametrize("section", NUMBER_SECTIONS)
+def test_a_page_says_how_large_a_number_may_be(plant, admin, section):
+    text = admin.get(f"{HERE}/{section}").text
+
+    for path, each in settings_of(section).items():
+        if each.kind == "number":
+            field = re.search(rf'<input [^>]*name="{path}"[^>]*>', text)[0]
+            assert f'min="{each.bounds.least}" max="{each.bounds.most}"' in field, path
+
+
+@pytest.mark.parametrize(
+    "text", ["1e999", "-1e999", "NaN", "9" * 400, "9" * 5_000, '"12"', "[]", "{}", "true", "1.5e300"]
+)
+def test_no_number_of_a_program_breaks_anything(plant, text):
+    body = f'{{"settings": {{"budget.salesforce_calls_a_day": {text}}}}}'
+    headers = {"content-type": "application/json"}
+
+    answer = program(plant, "admin", "admin").put(f"{API}/settings/budget", content=body, headers=headers)
+
+    assert answer.status_code in {400, 422}
+    assert CONFIG == file_of(plant)
+
+
+def test_which_addresses_stay_is_said_by_numbers_that_there_are(plant, admin):
+    given = {"alerts.apprise_urls.shown": "yes", "alerts.apprise_urls.keep": ["9" * 5_000, "٣", "-1", "7"]}
+
+    assert 303 == admin.press(f"{HERE}/alerts", **given).status_code
 
 
 def test_what_was_typed_stays_on_the_page(plant, admin):

@@ -9,11 +9,12 @@ meets the record that was to go.
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import msgspec
 
-from tillbridge.engine.connection import Connection
+from tillbridge.engine.connection import Connection, Progress
 from tillbridge.engine.people import read_again
 from tillbridge.model.acks import Ack, Refused
 from tillbridge.model.answers import CrmPersonRow
@@ -23,7 +24,10 @@ from tillbridge.model.phones import e164
 from tillbridge.model.reading import Query
 from tillbridge.model.records import Customer
 from tillbridge.model.writing import Merge
+from tillbridge.store.arrivals import Arrivals
 from tillbridge.store.dedupe import Clusters
+from tillbridge.store.people import People
+from tillbridge.store.state import State
 from tillbridge.sync.decisions import Decision, Kept
 from tillbridge.sync.dedupe import Cluster, Finder, Member, merged_fields, propose, slots_of
 from tillbridge.sync.fieldmap import key
@@ -54,13 +58,40 @@ class Scanned(msgspec.Struct, frozen=True):
 # --- scan ----------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Whom both sides have shown so far, by what we keep: no remote is asked for it."""
+
+    account: str
+    state: State
+    people: People
+    arrivals: Arrivals
+    rules: MatchRules
+    region: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What comparing everybody has found. `now`: the members of kept clusters as they are."""
+
+    clusters: list[Cluster]
+    now: Mapping[str, Member]
+    counts: Mapping[str, int]
+
+
 def scan(connection: Connection, clusters: Clusters) -> Scanned:
     """Read both sides, find what is double, and keep it for a person. Writes to neither side."""
-    return _scan(connection, clusters, _members(connection))
+    rules = rules_of(connection.settings.match, connection.settings.review)
+    return keep_found(connection.state, clusters, _compare(rules, clusters, _members(connection)))
 
 
-def _scan(connection: Connection, clusters: Clusters, members: Iterable[Member]) -> Scanned:
-    finder = Finder(_rules(connection))
+def compare_shown(shown: Shown, clusters: Clusters, progress: Progress) -> Compared:
+    """Compare the people whom both sides have shown so far. Writes nothing, and needs nobody's turn."""
+    return _compare(shown.rules, clusters, _kept_members(shown, progress))
+
+
+def _compare(rules: MatchRules, clusters: Clusters, members: Iterable[Member]) -> Compared:
+    finder = Finder(rules)
     watched = {member.ref for kept in clusters.all() for member in kept.cluster.members}
     now: dict[str, Member] = {}
     counts = {"till": 0, "crm": 0}
@@ -69,11 +100,16 @@ def _scan(connection: Connection, clusters: Clusters, members: Iterable[Member])
         if member.ref in watched:
             now[member.ref] = member
         counts[member.side] += 1
-    found = finder.clusters(clusters.apart())
-    ticked, changed = _keep(connection, clusters, found, now)
+    return Compared(finder.clusters(clusters.apart()), now, counts)
+
+
+def keep_found(state: State, clusters: Clusters, compared: Compared) -> Scanned:
+    """Keep what was found for a person to decide about."""
+    found = compared.clusters
+    ticked, changed = _keep(state, clusters, found, compared.now)
     return Scanned(
-        till=counts["till"],
-        crm=counts["crm"],
+        till=compared.counts["till"],
+        crm=compared.counts["crm"],
         found=len(found),
         sure=sum(cluster.is_sure for cluster in found),
         ticked=ticked,
@@ -81,17 +117,14 @@ def _scan(connection: Connection, clusters: Clusters, members: Iterable[Member])
     )
 
 
-def scan_kept(connection: Connection, clusters: Clusters) -> Scanned:
-    """As `scan`, over the people whom both sides have shown so far: no page is read, and no call spent."""
-    return _scan(connection, clusters, _kept_members(connection))
-
-
-def _kept_members(connection: Connection) -> Iterator[Member]:
-    account = connection.account.id
+def _kept_members(shown: Shown, progress: Progress) -> Iterator[Member]:
+    account = shown.account
     linked: dict[str, list[str]] = {}
-    for till_id, link in connection.state.all_links("customer").items():
+    for till_id, link in shown.state.all_links("customer").items():
         linked.setdefault(link.crm_id, []).append(key(account, "customer", till_id))
-    for people in connection.arrivals.each_person(_READ_AT_ONCE):
+    bar = progress.bar("Customers of Lightspeed", shown.arrivals.count_people())
+    for people in shown.arrivals.each_person(_READ_AT_ONCE):
+        bar.advance(len(people))
         for person in people:
             ours = key(account, "customer", person.id)
             yield Member(
@@ -109,20 +142,25 @@ def _kept_members(connection: Connection) -> Iterator[Member]:
                 born=person.birth_date.isoformat() if person.birth_date else None,
                 keys=(ours,),
             )
-    for rows in connection.people.everybody(_READ_AT_ONCE):
+    bar.close()
+    bar = progress.bar("People of Salesforce")
+    for rows in shown.people.everybody(_READ_AT_ONCE):
+        bar.advance(len(rows))
         for row in rows:
             if not (row.converted or row.deleted):
-                yield crm_member(row, connection.region, linked.get(row.id, ()))
+                yield crm_member(row, shown.region, linked.get(row.id, ()))
+    bar.close()
+    progress.bar("Comparing them with each other")
 
 
 # So many sealed entries are opened at once.
 _READ_AT_ONCE = 5_000
 
 
-def _rules(connection: Connection) -> MatchRules:
-    settings = connection.settings
-    order = sorted((rule for rule in RULES if rule in settings.match), key=settings.match.index)
-    return MatchRules(order=order, review=frozenset(rule for rule in RULES if rule in settings.review))
+def rules_of(match: Sequence[str], review: Collection[str]) -> MatchRules:
+    """Return the rules of a configuration, in their order."""
+    order = sorted((rule for rule in RULES if rule in match), key=match.index)
+    return MatchRules(order=order, review=frozenset(rule for rule in RULES if rule in review))
 
 
 def _members(connection: Connection) -> Iterator[Member]:
@@ -158,7 +196,7 @@ def _objects(connection: Connection) -> dict[str, tuple[str, ...]]:
 
 
 def _keep(
-    connection: Connection, clusters: Clusters, found: Sequence[Cluster], now: Mapping[str, Member]
+    state: State, clusters: Clusters, found: Sequence[Cluster], now: Mapping[str, Member]
 ) -> tuple[int, int]:
     """Replace what is open by what was found; return how many records are ticked off, and decisions undone.
 
@@ -195,7 +233,7 @@ def _keep(
         if not (_is_among(cluster, of_member) or _is_apart(cluster, pairs))
     ]
     keeping = [*standing, *apart.values(), *fresh]
-    with connection.state.begin() as c:
+    with state.begin() as c:
         clusters.drop(c, was.keys() - settled - {kept.id for kept in keeping})
         clusters.keep(c, keeping)
     return sum(len(kept.gone) - len(was[kept.id].gone) for kept in there), len(moved)

@@ -12,6 +12,7 @@ candidates, so that a parting can be taken back.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ from tillbridge.model.acks import Refused
 from tillbridge.model.answers import CrmPersonRow
 from tillbridge.model.writing import Slot, Value
 from tillbridge.store.changes import DECIDED, OPEN
+from tillbridge.store.people import Verdict
 from tillbridge.store.state import Known, Settled
 from tillbridge.store.verified import Verified
 from tillbridge.sync.fieldmap import key
@@ -65,7 +67,7 @@ def part(connection: Connection, till_id: str, by: str) -> Parted:
     start = key(account, "sale", "")
     sales = [name.removeprefix(start) for names in held.values() for name in names]
     _take_off(connection, known, person, heir, by)
-    told = f"taken apart from {known.object} {known.crm_id} by {by}"
+    told = told_of(known.object or "", known.crm_id, by)
     rows: list[Row] = [nobodys_identity(connection, till_id, told, "In Review")]
     Writer(connection).deliver(rows, force=True)
     _send_again(connection, sales)
@@ -76,6 +78,33 @@ def part(connection: Connection, till_id: str, by: str) -> Parted:
         receipts=len(sales),
         speaks_now=heir.till_id if heir else None,
     )
+
+
+# What an identity says of a parting: a state that was lost learns it again from there.
+_TOLD = re.compile(r"taken apart from (Account|Contact|Lead) ([A-Za-z0-9]{18}) by (.+)", re.DOTALL)
+
+
+def told_of(object_name: str, crm_id: str, by: str) -> str:
+    """Say of a customer from whom it was taken apart, and by whom."""
+    return f"taken apart from {object_name} {crm_id} by {by}"
+
+
+def parted_before(connection: Connection, till_id: str, evidence: str) -> tuple[Settled, Verdict] | None:
+    """Read a parting back from what an identity says; None: it tells of none."""
+    found = _TOLD.match(evidence)
+    if found is None:
+        return None
+    object_name, crm_id, by = found.groups()
+    detail = _detail(object_name, crm_id, None, by.strip())
+    told = f"{evidence.strip()}{_SAYS}"
+    return _waiting(till_id, told), verdict_of(connection, till_id, "review", None, detail)
+
+
+def _waiting(till_id: str, told: str) -> Settled:
+    return Settled(kind="customer", till_id=till_id, state="review", reason=told)
+
+
+_SAYS = ": a person has to say who this is"
 
 
 def _others(connection: Connection, known: Known) -> list[Known]:
@@ -117,8 +146,8 @@ def _take_off(
     connection: Connection, known: Known, person: CrmPersonRow | None, heir: Known | None, by: str
 ) -> None:
     state, verified, till_id = connection.state, Verified(connection.state), known.till_id
-    told = f"taken apart from {known.object} {known.crm_id} by {by}: a person has to say who this is"
-    detail = _detail(known, person, by)
+    told = told_of(known.object or "", known.crm_id or "", by) + _SAYS
+    detail = _detail(known.object or "", known.crm_id or "", person, by)
     shadow: Mapping[str, Any] = connection.people.shadows([till_id]).get(till_id, {})
     contested = connection.changes.contested([till_id]).get(till_id, {})
     with state.begin() as c:
@@ -132,9 +161,7 @@ def _take_off(
             state.doubt(c, "customer", [heir.till_id])
             hand_over(connection, c, shadow, heir.till_id)
         verified.part(c, "customer", [till_id])
-        state.settle(
-            c, [Settled(kind="customer", till_id=till_id, state="review", reason=told)], verified=False
-        )
+        state.settle(c, [_waiting(till_id, told)], verified=False)
         connection.people.decide(c, [verdict_of(connection, till_id, "review", None, detail)])
         connection.people.forget_shadows(c, [till_id])
         open_fields = [name for name, each in contested.items() if each.state in {OPEN, DECIDED}]
@@ -142,20 +169,20 @@ def _take_off(
         connection.journal.resolve(c, [("customer", till_id)])
 
 
-def _detail(known: Known, person: CrmPersonRow | None, by: str) -> dict[str, Any]:
+def _detail(object_name: str, crm_id: str, person: CrmPersonRow | None, by: str) -> dict[str, Any]:
     name = " ".join(filter(None, (person.first, person.last))) or person.company if person else None
     former = {
-        "crm_id": known.crm_id,
-        "object": known.object,
+        "crm_id": crm_id,
+        "object": object_name,
         "name": name or "",
         "rule": "",
         "names": "",
         "what": f"linked until {by} took them apart",
     }
     return {
-        "reason": f"{by} took this customer apart from {known.object} {known.crm_id}",
+        "reason": f"{by} took this customer apart from {object_name} {crm_id}",
         "candidates": [former],
-        PARTED: [known.crm_id],
+        PARTED: [crm_id],
         CONFIRMED_BY: by,
     }
 

@@ -5,9 +5,10 @@ read back, stream by stream, a few thousand at a time. What cannot be read back
 is what the CRM last confirmed: digests stay empty, and the next backfill
 compares everything once. It finds all by key and makes nothing twice.
 
-What a reader would get wrong: two facts decide what that backfill may write.
-A product that we did not create belongs to whoever did, and a second till
-record of a person must not write what belongs to the first.
+What a reader would get wrong: three facts decide what that backfill may write.
+A product that we did not create belongs to whoever did, a second till record of
+a person must not write what belongs to the first, and whom a person has taken
+apart no rule may link again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 from tillbridge.engine.connection import Connection
+from tillbridge.engine.parting import parted_before
 from tillbridge.model.answers import KeyedRow
 from tillbridge.model.batches import batched
 from tillbridge.store.state import Settled
@@ -28,6 +30,7 @@ _AT_ONCE = 5_000
 # The lookups of an identity, and the objects that they lead to.
 _PEOPLE = {"Account__c": "Account", "Contact__c": "Contact", "Lead__c": "Lead"}
 _KEY = "Lightspeed_Customer_Key__c"
+_EVIDENCE = "Evidence__c"
 _CREATED = "created"
 
 Read = Callable[[KeyedRow, str], Settled | None]
@@ -164,7 +167,8 @@ def _people(connection: Connection) -> Counter[str]:
     table = connection.maps["identity"]
     assert table.key_field is not None
     keys = _keys(connection)
-    more = [name for name in _PEOPLE if name in connection.objects[table.object].fields]
+    held = connection.objects[table.object].fields
+    more = [name for name in (*_PEOPLE, _EVIDENCE) if name in held]
     bar = connection.progress.bar("Customer identities in Salesforce")
     rows = connection.questions.keyed(
         table.object, table.key_field, connection.account.id, [*more, "Rule__c"]
@@ -179,11 +183,26 @@ def _people(connection: Connection) -> Counter[str]:
         settled = [_plain(connection, "identity", row, till_id) for row, till_id in ours if till_id in linked]
         identities += _settle(connection, settled)
         customers += _settle(connection, links)
+        _keep_apart(connection, [(row, till_id) for row, till_id in ours if till_id not in linked])
         bar.advance(len(batch))
     bar.close()
     if "account" in connection.maps:
         _accounts(connection)
     return Counter({"customers": customers, "identities": identities})
+
+
+def _keep_apart(connection: Connection, nobodys: Iterable[tuple[KeyedRow, str]]) -> None:
+    """Bring back whom a person has taken apart: no rule links them again, and a person says who they are."""
+    found = [
+        each
+        for row, till_id in nobodys
+        if (each := parted_before(connection, till_id, row.fields.get(_EVIDENCE) or "")) is not None
+    ]
+    known = connection.state.known("customer", [settled.till_id for settled, _ in found])
+    new = [(settled, verdict) for settled, verdict in found if settled.till_id not in known]
+    with connection.state.begin() as c:
+        connection.state.settle(c, [settled for settled, _ in new], verified=False)
+        connection.people.decide(c, [verdict for _, verdict in new])
 
 
 def _keys(connection: Connection) -> Mapping[str, str]:

@@ -3,6 +3,8 @@
 The state names the connection and holds 256 random bits, of which a hash is
 kept. It is bound to the browser session that asked, ends with its time, and is
 gone with the first answer that knows it, right or not. RFC 7636, RFC 9700.
+What a program asks for with somebody's token is bound to that person instead:
+their program may bring the answer, or their browser, and nobody else's.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,8 +66,11 @@ def ask(
     return url
 
 
-def take(home: Path, vault: Vault, *, side: str, state: str, session: str, now: float) -> Asked:
-    """Return what an answer is to be traded with, once. Raises NotAsked."""
+def take(home: Path, vault: Vault, *, side: str, state: str, sessions: Collection[str], now: float) -> Asked:
+    """Return what an answer is to be traded with, once. Raises NotAsked.
+
+    `sessions`: what whoever brings the answer may have asked as.
+    """
     with draft.changing(home) as kept:
         consent = kept.consents.get(side)
         # A made-up answer must not take the question away from whoever asked.
@@ -76,12 +81,17 @@ def take(home: Path, vault: Vault, *, side: str, state: str, session: str, now: 
         raise NotAsked("That answer was used already, or nobody asked for it. Begin again.")
     if not is_known:
         raise NotAsked("That answer belongs to another question. Begin again.")
-    if not session or not hmac.compare_digest(consent.session, session):
+    if not any(each and hmac.compare_digest(consent.session.encode(), each.encode()) for each in sessions):
         raise NotAsked("Another browser has asked for that. Begin again in this one.")
     if now > consent.until:
         raise NotAsked("That took longer than a quarter of an hour. Begin again.")
     verifier = vault.open(base64.b64decode(consent.verifier), _place(side)).decode()
     return Asked(verifier, consent.redirect_uri)
+
+
+def of_person(number: int) -> str:
+    """Return the session as which a person's programs ask."""
+    return f"person {number}"
 
 
 def connection_in(state: str) -> str:

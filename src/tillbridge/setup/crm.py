@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -20,8 +21,7 @@ from tillbridge.model.errors import ConfigurationInvalid
 from tillbridge.model.hosts import is_loopback, is_salesforce_login
 from tillbridge.model.writing import CrmOrg
 from tillbridge.setup import consent, steps
-from tillbridge.setup.setups import Setups, aside
-from tillbridge.wiring import open_state
+from tillbridge.setup.setups import Setups, as_text, aside
 
 Auth = Literal["refresh_token", "jwt", "client_credentials"]
 AUTHS: tuple[Auth, ...] = ("refresh_token", "jwt", "client_credentials")
@@ -48,6 +48,47 @@ class Answers:
     client_secret: str = ""
     username: str = ""
     private_key: str = ""  # PEM
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What was said so far. Secrets are not told: only whether there are any."""
+
+    auth: str
+    login: str
+    domain: str
+    client_id: str
+    username: str
+    has_secret: bool
+    has_key: bool
+    certificate: str  # of the key that was made here, in PEM; "": none was
+
+
+def shown(setups: Setups, name: str) -> Shown:
+    """Return how the org is connected, or is about to be."""
+    written, found = setups.settings(name).get("salesforce", {}), setups.kept(name).found
+    login_url = as_text(written.get("login_url"))
+    said = {
+        "auth": written.get("auth", "jwt" if written else "refresh_token"),
+        "login": _login_of(login_url),
+        "domain": login_url if _login_of(login_url) == "own" else "",
+        "client_id": as_text(written.get("client_id")),
+        "username": as_text(written.get("username")),
+        **found.get("crm", {}),
+    }
+    sealed = setups.sealed(name)
+    return Shown(
+        **{each: said[each] for each in ("auth", "login", "domain", "client_id", "username")},
+        has_secret=bool(sealed & {SECRET, aside(SECRET)}),
+        has_key=bool(sealed & {KEY, aside(KEY)}),
+        certificate=found.get("certificate") or "",
+    )
+
+
+def _login_of(login_url: str) -> str:
+    if not login_url:
+        return "production"
+    return next((name for name, url in LOGINS.items() if url == login_url), "own")
 
 
 # --- what was said -------------------------------------------------------------------------------
@@ -188,14 +229,14 @@ def ask(setups: Setups, name: str, said: Answers, session: str, redirect_uri: st
     )
 
 
-def answer(setups: Setups, name: str, *, state: str, code: str, session: str, by: str) -> CrmOrg:
+def answer(setups: Setups, name: str, *, state: str, code: str, sessions: Collection[str], by: str) -> CrmOrg:
     """Trade the answer to a consent, and keep how to come back. Raises NotAsked, CredentialsRefused, ..."""
     asked = consent.take(
         setups.home(name),
         setups.vault(name),
         side=steps.SALESFORCE,
         state=state,
-        session=session,
+        sessions=sessions,
         now=setups.now(),
     )
     said = setups.found(name, "crm")
@@ -241,7 +282,7 @@ def log_in(setups: Setups, name: str, said: Answers, by: str) -> CrmOrg:
     _check_same(setups, name, org)
     if auth == "jwt":
         setups.seal(name, {KEY: key or ""})
-        setups.drop(name, aside(KEY))
+        setups.forget_secrets(name, aside(KEY))
     else:
         setups.seal(name, {SECRET: secret or ""})
     _connected(setups, name, auth, kept, org, by, has_secret=auth == "client_credentials")
@@ -253,7 +294,7 @@ def _put_aside(setups: Setups, name: str, secret: str | None) -> None:
     if secret:
         setups.seal(name, {aside(SECRET): secret})
     else:
-        setups.drop(name, aside(SECRET))
+        setups.forget_secrets(name, aside(SECRET))
 
 
 def _kept(said: Answers, login_url: str) -> dict[str, Any]:
@@ -296,13 +337,7 @@ def _connected(
 
 def _check_same(setups: Setups, name: str, org: CrmOrg) -> None:
     """Refuse another org than the one whose records this connection remembers."""
-    if not setups.is_written(name):
-        return
-    state = open_state(setups.home(name), setups.clock, setups.env)
-    try:
-        bound = state.fact("crm_org")
-    finally:
-        state.close()
+    bound = setups.bound(name, "crm_org")
     if bound not in {None, org.id}:
         text = f"This connection belongs to org {bound}; set up another connection for {org.id}."
         raise ConfigurationInvalid([("domain", text)])

@@ -44,6 +44,7 @@ class Errand:
     why: str = ""
     stages: list[Stage] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    came: dict[str, object] = field(default_factory=dict)  # for the audit log: what came of it
 
     @property
     def runs(self) -> bool:
@@ -61,6 +62,9 @@ class Errand:
         self.said.append(text)
 
 
+Work = Callable[[Errand], None]
+
+
 class Errands:
     """All errands of a process: one of each name at a time."""
 
@@ -68,7 +72,7 @@ class Errands:
         self._lock = threading.Lock()
         self._known: dict[tuple[str, str], Errand] = {}
 
-    def start(self, connection: str, what: str, work: Callable[[Errand], None]) -> Errand:
+    def start(self, connection: str, what: str, work: Work) -> Errand:
         """Begin an errand, unless it is under way already."""
         with self._lock:
             known = self._known.get((connection, what))
@@ -83,15 +87,19 @@ class Errands:
         with self._lock:
             return self._known.get((connection, what))
 
-    def forget(self, connection: str, what: str) -> None:
-        """Forget one that has ended."""
+    def under_way(self, connection: str) -> list[str]:
+        """Return what is being done for a connection right now."""
         with self._lock:
-            known = self._known.get((connection, what))
-            if known is not None and not known.runs:
-                del self._known[connection, what]
+            return [what for (name, what), each in self._known.items() if name == connection and each.runs]
+
+    def forget(self, connection: str) -> None:
+        """Forget what has ended of a connection's."""
+        with self._lock:
+            for key in [key for key, each in self._known.items() if key[0] == connection and not each.runs]:
+                del self._known[key]
 
 
-def _run(errand: Errand, work: Callable[[Errand], None]) -> None:
+def _run(errand: Errand, work: Work) -> None:
     try:
         work(errand)
     except (SyncError, OSError) as error:

@@ -28,6 +28,7 @@ from tillbridge.model.errors import BadRequest, ConfigurationInvalid
 from tillbridge.model.reading import Query
 from tillbridge.model.sale import BuyerStanding, Ref, Surroundings, line_facts, payment_facts, sale_facts
 from tillbridge.model.writing import FieldFacts, ObjectFacts
+from tillbridge.setup import steps
 from tillbridge.setup.setups import Setups
 from tillbridge.sync.fieldmap import SOURCES, FieldMap, FieldMaps, compile_maps
 from tillbridge.sync.fit import fit
@@ -181,6 +182,20 @@ class Fields:
         own |= {target: "" for target in preset if target not in lines}
         self._setups.set(name, {("map", table): own})
         return self.sheet(name, table)
+
+    def keep(self, name: str, table: str, lines: Mapping[str, str], by: str) -> Sheet:
+        """Keep a table, and note that somebody has looked at the map, unless something is wrong with it."""
+        sheet = self.save(name, table, lines)
+        if not sheet.mistakes:
+            self._setups.done(name, steps.FIELDS, by, "looked at")
+        return sheet
+
+    def finish(self, name: str, by: str) -> None:
+        """Note that the map is right as it is."""
+        written = self._setups.settings(name).get("map", {})
+        own = sum(len(lines) for lines in written.values())
+        told = f"{own} of your own" if own else "as shipped"
+        self._setups.done(name, steps.FIELDS, by, told, changed=False)
 
     def _config(self, name: str) -> configuration.Config:
         return configuration.load(self._setups.home(name), self._setups.env)

@@ -7,9 +7,10 @@ from typing import Any
 
 from tillbridge.actions import Actions
 from tillbridge.engine.preview import NoSuchPlan
+from tillbridge.model.errors import Halted
 from tillbridge.model.reading import Countable, Query
 from tillbridge.setup import steps
-from tillbridge.setup.errands import Errand
+from tillbridge.setup.errands import Errand, Work
 from tillbridge.setup.setups import Setups
 
 # So many of the latest customers are shown field by field; the load itself reads everybody.
@@ -18,6 +19,11 @@ _EXAMPLES = 25
 FOUND = "load"
 
 _COUNTED: tuple[Countable, ...] = ("customers", "products", "sales")
+
+
+def errand_of(setups: Setups, actions: Actions, name: str) -> Work:
+    """Return the errand that looks at what the first load would bring."""
+    return lambda errand: look(setups, actions, name, errand)
 
 
 def look(setups: Setups, actions: Actions, name: str, errand: Errand) -> None:
@@ -50,8 +56,10 @@ def look(setups: Setups, actions: Actions, name: str, errand: Errand) -> None:
 
 
 def approve(setups: Setups, actions: Actions, name: str, by: str) -> None:
-    """Agree to the load that was looked at."""
-    counts = (setups.found(name, FOUND) or {}).get("counts", {})
+    """Agree to the load that was looked at. Raises Halted when nobody has looked."""
+    if not setups.found(name, FOUND):
+        raise Halted("Look at what the first load would bring before you approve it.")
+    counts = setups.found(name, FOUND).get("counts", {})
     told = ", ".join(f"{count:,} {each}" for each, count in counts.items())
     forget(setups, actions, name)
     setups.done(name, steps.LOAD, by, told)

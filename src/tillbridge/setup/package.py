@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING
 from tillbridge.connectors.salesforce import metadata
 from tillbridge.engine.preflight import forget_objects
 from tillbridge.model.errors import ConfigurationInvalid, Transient
+from tillbridge.setup import steps
 
 if TYPE_CHECKING:
+    from tillbridge.actions import Actions
     from tillbridge.connectors.salesforce.metadata import DeployStatus
     from tillbridge.engine.connection import Progress
+    from tillbridge.setup.errands import Errand, Work
+    from tillbridge.setup.setups import Setups
     from tillbridge.wiring import Parts
 
 PERMISSION_SET = "Tillbridge_Integration"
@@ -38,6 +42,32 @@ def install(parts: Parts, progress: Progress, *, check_only: bool) -> tuple[Depl
         # Only now may our user see that the org has person accounts: their part follows.
         status = deploy_package(parts, progress, check_only=False)
     return status, assigned
+
+
+def errand_of(setups: Setups, actions: Actions, name: str, by: str) -> Work:
+    """Return the errand that installs the package for a set-up, and keeps what the org says."""
+
+    def work(errand: Errand) -> None:
+        with actions.opened(name) as parts:
+            parts.progress = errand
+            status, _ = install(parts, errand, check_only=False)
+        failures = [
+            {"where": each.file, "what": each.full_name, "why": each.problem} for each in status.failures
+        ]
+        told = {
+            "success": status.success,
+            "total": status.total,
+            "why": status.error_message or "",
+            "failures": failures,
+        }
+        setups.keep(name, steps.PACKAGE, told)
+        errand.came.update(components=status.total, installed=status.success)
+        if status.success:
+            setups.done(name, steps.PACKAGE, by, f"{status.total:,} components")
+        else:
+            setups.undone(name, steps.PACKAGE)
+
+    return work
 
 
 def deploy_package(parts: Parts, progress: Progress, *, check_only: bool) -> DeployStatus:

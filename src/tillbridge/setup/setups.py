@@ -21,14 +21,14 @@ from tillbridge import installation, rewriting
 from tillbridge.actions import Actions
 from tillbridge.engine.backfill import mark_start
 from tillbridge.model.clock import Clock
-from tillbridge.model.errors import ConfigurationInvalid, Halted
+from tillbridge.model.errors import Busy, ConfigurationInvalid, Halted
 from tillbridge.secrets import SealedSecrets, Vault, open_vault, replace_file
-from tillbridge.setup import draft, steps
+from tillbridge.setup import draft, dropping, steps
 from tillbridge.setup.draft import Done, Draft
 from tillbridge.setup.errands import Errand, Errands
 from tillbridge.setup.steps import State
 from tillbridge.store.service import Service
-from tillbridge.wiring import Parts, open_home
+from tillbridge.wiring import Parts, open_home, open_state
 
 # What a connection is stopped with until it goes live.
 BEING_SET_UP = "it is being set up"
@@ -107,6 +107,21 @@ class Setups:
         with draft.changing(home) as kept:
             kept.begun_at = self.now()
 
+    def drop(self, name: str) -> None:
+        """Forget a set-up that never went live, with all that is kept of it here. Raises Halted, Busy."""
+        if under_way := self.errands.under_way(name):
+            raise Busy(
+                f"“{steps.BY_NAME[under_way[0]].title}” is still at work; drop it when that has ended."
+            )
+        dropping.drop(self.folder, name, self._service, self.clock, self.env)
+        self.errands.forget(name)
+
+    def check_open(self, name: str, step: str) -> None:
+        """Raise Halted when other steps have to be done before this one."""
+        if missing := self.standing(name).missing(step):
+            first = " and ".join(f"“{each.title}”" for each in missing)
+            raise Halted(f"Not yet: {first} {'comes' if len(missing) == 1 else 'come'} before that.")
+
     def standing(self, name: str) -> Standing:
         """Return how a set-up stands."""
         home = self.home(name)
@@ -133,6 +148,16 @@ class Setups:
     def is_written(self, name: str) -> bool:
         """Say whether the connection has a configuration."""
         return name in installation.connections(self.folder)
+
+    def bound(self, name: str, fact: str) -> Any:
+        """Return what the connection's state is tied to; None: to nothing yet, or there is no connection."""
+        if not self.is_written(name):
+            return None
+        state = open_state(self.home(name), self.clock, self.env)
+        try:
+            return state.fact(fact)
+        finally:
+            state.close()
 
     def settings(self, name: str) -> dict[str, Any]:
         """Return the connection's settings as they are written; secrets are named, not told."""
@@ -189,7 +214,7 @@ class Setups:
                 sealed.set(each, value)
                 sealed.remove(aside(each))
 
-    def drop(self, name: str, *secrets: str) -> None:
+    def forget_secrets(self, name: str, *secrets: str) -> None:
         """Forget secrets."""
         sealed = SealedSecrets(self.home(name), self.vault(name))
         for each in secrets:
@@ -273,8 +298,9 @@ class Setups:
 
     def go_live(self, name: str, by: str, wanted: Mapping[tuple[str, str], float]) -> None:
         """Let the connection begin: the history first if there is any to load, and live from this moment."""
-        if self.standing(name).missing(steps.LIVE):
-            raise Halted("Something before this step is not done yet.")
+        self.check_open(name, steps.LIVE)
+        if self.standing(name).is_live:
+            raise Halted(f"{name} is live already; what rests there goes on under Runs.")
         with self._actions.connected(name, "backfill") as connection:
             # From here on the polls take over; what is older belongs to the load, and is marked as history.
             mark_start(connection)
@@ -291,6 +317,11 @@ class Setups:
 def aside(secret: str) -> str:
     """Return the name under which a secret waits until it has let us in; what runs uses the old one."""
     return f"{secret}.next"
+
+
+def as_text(written: object) -> str:
+    """Return a setting as it is written; one that names a variable is not told."""
+    return str(written) if isinstance(written, str | int) else ""
 
 
 def _put(settings: dict[str, dict[str, Any]], path: tuple[str, ...], value: Any) -> None:

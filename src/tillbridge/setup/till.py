@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -12,8 +13,7 @@ from tillbridge.connectors.lightspeed_r.client import API_URL, AUTH_URL
 from tillbridge.model.errors import ConfigurationInvalid
 from tillbridge.model.hosts import is_lightspeed, is_loopback
 from tillbridge.setup import consent, steps
-from tillbridge.setup.setups import Setups, aside
-from tillbridge.wiring import open_state
+from tillbridge.setup.setups import Setups, as_text, aside
 
 SECRET, TOKEN = "lightspeed_client_secret", "lightspeed_refresh_token"
 
@@ -30,6 +30,34 @@ class Answers:
     writes: bool
     api_url: str = ""
     auth_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What was said so far, and what it came to. Secrets are not told: only whether there is one."""
+
+    client_id: str
+    writes: bool
+    api_url: str
+    auth_url: str
+    has_secret: bool
+    account: str
+    accounts: tuple[NamedAccount, ...]
+
+
+def shown(setups: Setups, name: str) -> Shown:
+    """Return how the till is connected, or is about to be."""
+    written, found = setups.settings(name).get("lightspeed", {}), setups.kept(name).found
+    said = found.get("till", {})
+    return Shown(
+        client_id=said.get("client_id") or as_text(written.get("client_id")),
+        writes=said.get("writes", True),
+        api_url=said.get("api_url") or as_text(written.get("api_url")) or API_URL,
+        auth_url=said.get("auth_url") or as_text(written.get("auth_url")) or AUTH_URL,
+        has_secret=bool(setups.sealed(name) & {SECRET, aside(SECRET)}),
+        account=as_text(written.get("account_id")),
+        accounts=tuple(NamedAccount(**each) for each in found.get("accounts") or ()),
+    )
 
 
 def ask(setups: Setups, name: str, said: Answers, session: str) -> str:
@@ -97,13 +125,15 @@ def is_till_address(origin: str, *, simulators: bool) -> bool:
     return parts.scheme == "https" and is_lightspeed(host) and port in {None, 443}
 
 
-def answer(setups: Setups, name: str, *, state: str, code: str, session: str) -> list[NamedAccount]:
+def answer(
+    setups: Setups, name: str, *, state: str, code: str, sessions: Collection[str]
+) -> list[NamedAccount]:
     """Trade the answer to a consent; return the accounts that it is good for.
 
     Raises NotAsked, CredentialsRefused, Transient.
     """
     home, vault = setups.home(name), setups.vault(name)
-    asked = consent.take(home, vault, side=steps.LIGHTSPEED, state=state, session=session, now=setups.now())
+    asked = consent.take(home, vault, side=steps.LIGHTSPEED, state=state, sessions=sessions, now=setups.now())
     said = setups.found(name, "till")
     with Http() as http:
         granted = authorize.exchange(
@@ -149,13 +179,7 @@ def choose(setups: Setups, name: str, account: str, by: str) -> None:
 
 def _check_same(setups: Setups, name: str, account: str) -> None:
     """Refuse another account than the one whose customers and receipts this connection remembers."""
-    if not setups.is_written(name):
-        return
-    state = open_state(setups.home(name), setups.clock, setups.env)
-    try:
-        bound = state.fact("till_account")
-    finally:
-        state.close()
+    bound = setups.bound(name, "till_account")
     if bound not in {None, account}:
         text = (
             f"This connection belongs to Lightspeed account {bound}; set up another connection for {account}."

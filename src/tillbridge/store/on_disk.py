@@ -56,12 +56,9 @@ def held_by_files(paths: Iterable[Path], sought: Sought) -> dict[Path, list[str]
 def answer() -> None:
     """Be the process that reads: take who is sought and where from stdin, and tell what was found."""
     asked = msgspec.json.decode(sys.stdin.buffer.read(), type=_Asked)
-    held: dict[str, list[str]] = {}
-    told = _Told(held)
     try:
-        for path in asked.paths:
-            if (what := _held(Path(path), asked.sought)) is not None:
-                held[path] = sorted(what)
+        found = {path: _held(Path(path), asked.sought) for path in asked.paths}
+        told = _Told({path: sorted(what) for path, what in found.items() if what is not None})
     except OSError as error:
         told = _Told(error=(error.errno, error.strerror, error.filename))
     sys.stdout.buffer.write(msgspec.json.encode(told))

@@ -18,6 +18,7 @@ from tillbridge.engine.directory import kept_directory, surroundings
 from tillbridge.engine.jobs import Jobs
 from tillbridge.installation import connections
 from tillbridge.model.clock import Clock
+from tillbridge.model.errors import ConfigurationInvalid
 from tillbridge.model.sale import Surroundings
 from tillbridge.secrets import Vault
 from tillbridge.store.arrivals import Arrivals
@@ -247,7 +248,10 @@ class Library:
             return opened
 
     def _opened(self, name: str, home: Path) -> Books:
-        config = configuration.load(home, self._env)
+        try:
+            config = configuration.load(home, self._env)
+        except ConfigurationInvalid as error:
+            raise configuration.located(home, error) from error
         state, vault = open_reader(home, self._clock, self._env, config)
         people, arrivals = People(state, vault), Arrivals(state, vault)
         roll = Roll(state, people, arrivals, self._clock)
@@ -273,6 +277,13 @@ class Library:
             hours=Hours(state),
             notices=Notices(state, vault),
         )
+
+    def forget(self, name: str) -> None:
+        """Close the books of a connection that is there no more."""
+        with self._lock:
+            kept = self._open.pop(name, None)
+        if kept is not None:
+            kept[1].close()
 
     def close(self) -> None:
         """Close all books."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 
 import msgspec
 import sqlalchemy as sa
@@ -15,10 +16,10 @@ from tillbridge.store.lists import among
 from tillbridge.sync.match import Person
 from tillbridge.sync.reconcile import MAY_PULL
 from tillbridge.views.books import Books, Memory
-from tillbridge.views.figures import PAGE, PAGE_MAX, Slice, Stores, moment
+from tillbridge.views.figures import PAGE, PAGE_MAX, Slice, Stores, moment, money
 from tillbridge.views.roll import Filter
 
-_record = schema.record
+_record, _receipt, _alias = schema.record, schema.receipt, schema.alias
 
 
 class SideOf(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +50,8 @@ class CustomerLine(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     moved_at: datetime | None
     entry: Entry | None
+    receipts: int  # of the stores that may be seen
+    bought_for: Decimal  # with tax; what went back is taken off
 
 
 class Customers(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +61,7 @@ class Customers(msgspec.Struct, frozen=True, kw_only=True):
     slice: Slice
     counts: dict[Filter, int]
     complete: bool
+    currency: str
 
 
 def customers(
@@ -75,14 +79,15 @@ def customers(
     total = found.total
     more = total is None or total > offset + len(found.rows)
     return Customers(
-        rows=_lines(books, found.rows),
+        rows=_lines(books, found.rows, stores),
         slice=Slice(offset=offset, limit=limit, total=total, more=more),
         counts=books.roll.counts(stores),
         complete=found.complete,
+        currency=books.names().currency,
     )
 
 
-def _lines(books: Books, rows: Sequence[tuple[str | None, str | None]]) -> list[CustomerLine]:
+def _lines(books: Books, rows: Sequence[tuple[str | None, str | None]], stores: Stores) -> list[CustomerLine]:
     till_ids = [till_id for till_id, _ in rows if till_id is not None]
     till = books.arrivals.people(till_ids)
     crm = books.people.get({crm_id for _, crm_id in rows if crm_id is not None})
@@ -91,6 +96,7 @@ def _lines(books: Books, rows: Sequence[tuple[str | None, str | None]]) -> list[
     with books.look() as c:
         asked = sa.select(*columns).where(_record.c.kind == "customer", among(_record.c.till_id, till_ids))
         standing = {row.till_id: row for row in c.execute(asked)}
+        bought = _bought(c, till_ids, stores)
     lines = []
     for till_id, crm_id in rows:
         own = standing.get(till_id or "")
@@ -104,9 +110,28 @@ def _lines(books: Books, rows: Sequence[tuple[str | None, str | None]]) -> list[
                 reason=own.reason if own else arrival.reason if arrival else None,
                 moved_at=moment(own.moved_at if own else arrival.moved_at if arrival else None),
                 entry=entry_of(books, crm.get(crm_id), arrival) if crm_id and till_id is None else None,
+                receipts=bought.get(till_id or "", (0, 0))[0],
+                bought_for=money(bought.get(till_id or "", (0, 0))[1]),
             )
         )
     return lines
+
+
+def _bought(c: sa.Connection, till_ids: Sequence[str], stores: Stores) -> dict[str, tuple[int, int]]:
+    """Count the receipts of customers and add them up, with those of the records that went into theirs."""
+    asked = sa.select(_alias.c.old_id, _alias.c.new_id)
+    merged = c.execute(asked.where(_alias.c.kind == "customer", among(_alias.c.new_id, till_ids)))
+    owners = {row.old_id: row.new_id for row in merged} | {i: i for i in till_ids}
+    columns = (_receipt.c.customer, _receipt.c.store)
+    sums = sa.select(*columns, sa.func.count(), sa.func.sum(_receipt.c.total)).group_by(*columns)
+    # Stores are picked here: asked for them, SQLite goes through all that they have sold.
+    where = (among(_receipt.c.customer, list(owners)), _receipt.c.status == "completed")
+    found: dict[str, tuple[int, int]] = {}
+    for customer, store, count, total in c.execute(sums.where(*where)):
+        if stores is None or store in stores:
+            before = found.get(owners[customer], (0, 0))
+            found[owners[customer]] = (before[0] + count, before[1] + int(total or 0))
+    return found
 
 
 _OBJECTS = {"person_account": "Account", "contact": "Contact", "lead": "Lead"}

@@ -22,6 +22,7 @@ from tillbridge.sync.match import Person
 from tillbridge.views.books import Books
 from tillbridge.views.customers import name_of
 from tillbridge.views.figures import PAGE, PAGE_MAX, Slice, Stores, moment_of
+from tillbridge.views.kinds import Kind, kinds_of_people
 
 _verdict, _conflict, _bought = schema.verdict, schema.conflict, schema.bought
 
@@ -83,6 +84,7 @@ class ConflictLine(msgspec.Struct, frozen=True, kw_only=True):
     crm_id: str
     name: str
     field: str
+    kind: Kind
     till: str | None
     crm: str | None
     since: datetime
@@ -95,7 +97,9 @@ class LostValue(msgspec.Struct, frozen=True, kw_only=True):
 
     change: int
     customer: str
+    name: str
     field: str
+    kind: Kind
     side: str
     lost: str | None
     instead: str | None
@@ -294,16 +298,25 @@ def conflicts(books: Books, *, stores: Stores = None, offset: int = 0, limit: in
     people = books.people.get({each.crm_id for each in found})
     place = (books.state.fact(INSTANCE) or "").rstrip("/")
     lost = books.changes.lost(20) if stores is None and not offset else []
+    losers, kinds = books.arrivals.people({each.till_id for each in lost}), kinds_of_people(books.config)
     return Conflicts(
         rows=[
-            _conflict_line(each, name_of(people[each.crm_id]) if each.crm_id in people else None, place)
+            _conflict_line(
+                each,
+                name_of(people[each.crm_id]) if each.crm_id in people else None,
+                kinds.get(each.field, "text"),
+                place,
+            )
             for each in found
         ],
         lost=[
             LostValue(
                 change=each.id,
                 customer=each.till_id,
+                name=(name_of(losers[each.till_id]) if each.till_id in losers else None)
+                or f"Customer {each.till_id}",
                 field=each.field,
+                kind=kinds.get(each.field, "text"),
                 side=each.side,
                 lost=each.before,
                 instead=each.after,
@@ -316,13 +329,14 @@ def conflicts(books: Books, *, stores: Stores = None, offset: int = 0, limit: in
     )
 
 
-def _conflict_line(each: Contested, name: str | None, place: str) -> ConflictLine:
+def _conflict_line(each: Contested, name: str | None, kind: Kind, place: str) -> ConflictLine:
     return ConflictLine(
         id=each.id,
         customer=each.till_id,
         crm_id=each.crm_id,
         name=name or f"Customer {each.till_id}",
         field=each.field,
+        kind=kind,
         till=each.till,
         crm=each.crm,
         since=moment_of(each.noticed_at),

@@ -7,16 +7,16 @@ one till record that is linked to nobody yet.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
 from tillbridge.alerts import INSTANCE
 from tillbridge.engine.desk import look_alikes
+from tillbridge.engine.directory import home_region, kept_directory
 from tillbridge.engine.identities import confirmed_by
 from tillbridge.model.answers import CrmPersonRow
 from tillbridge.store import schema
@@ -27,11 +27,14 @@ from tillbridge.store.lists import among
 from tillbridge.store.people import Verdict
 from tillbridge.store.plans import HELD, OPEN
 from tillbridge.store.verified import MERGED_CRM, Verified
+from tillbridge.sync.alike import Alike, blank, same_text
 from tillbridge.sync.fieldmap import key as key_of
+from tillbridge.sync.reconcile import Mode
 from tillbridge.views.books import Memory
 from tillbridge.views.customers import Entry, SideOf, crm_side, entry_of, till_side
 from tillbridge.views.duplicates import Twin, till_link, twins
 from tillbridge.views.figures import Stores, moment, moment_of, money
+from tillbridge.views.kinds import Kind, comparisons, kinds_of_people, opt_outs
 from tillbridge.views.problems import ProblemLine, problem_line
 from tillbridge.views.sales import SaleLine, lines_of
 
@@ -42,6 +45,10 @@ _NOTE = "~"
 _CRM_ID_LETTERS = (15, 18)
 _RECEIPTS = 25
 _HISTORY = 200
+
+# How two values of a field stand to each other: equal, equal in all but their spelling, each as it was
+# when we last compared them, on one side only, or moved and not carried yet.
+Agreement = Literal["same", "spelling", "kept", "one side", "differ"]
 
 
 class Earlier(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,20 +68,26 @@ class PastChange(msgspec.Struct, frozen=True, kw_only=True):
     """A value that we replaced, and the field that it stood in."""
 
     field: str
+    kind: Kind
     earlier: Earlier
 
 
 class FieldOf(msgspec.Struct, frozen=True, kw_only=True):
     """One field on both sides. `source`: the side that it came from; `how` in words.
 
-    `authority`: whose value counts when both sides have moved it. `moved_from`, `moved_to`: the
-    field in which this value stood before, and the one in which its former value stands since.
+    `agreement`: how both values stand to each other, and in `stands` why two that differ are left alone;
+    `agrees` where they are one value to whoever compares them. `authority`: whose value counts when both
+    sides have moved it. `moved_from`, `moved_to`: the field in which this value stood before, and the
+    one in which its former value stands since.
     """
 
     field: str
+    kind: Kind
     till: str | None
     crm: str | None
     agrees: bool
+    agreement: Agreement
+    stands: str | None
     source: str | None
     how: str
     at: datetime | None
@@ -119,6 +132,7 @@ class ConflictOf(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     record: str
     field: str
+    kind: Kind
     till: str | None
     crm: str | None
     state: str
@@ -226,7 +240,7 @@ def person(
     till_named = till_side(first, shown.get(first)) if first else None
     crm = crm_side(crm_id, row, known.object if known else None) if crm_id else None
     name = (till_named.name if till_named else None) or (crm.name if crm else None)
-    standing = _standing(books, first)
+    standing, kinds = _standing(books, first), kinds_of_people(books.config)
     return PersonPage(
         id=first or crm_id or text,
         key=_key(books, first),
@@ -240,17 +254,27 @@ def person(
         records=_records(books, records, verdicts, shown),
         fields=_fields(
             books,
-            _Sides(first, shadows_of(books, first, read), row, changes, verdicts.get(first or ""), contested),
+            _Sides(
+                first,
+                shadows_of(books, first, read),
+                shadows_of(books, first, None),
+                row,
+                changes,
+                verdicts.get(first or ""),
+                contested,
+            ),
+            kinds,
         ),
         # Whom else they may be, may have bought in stores that are not to be seen.
         candidates=_candidates(books, verdicts.get(first or ""), place) if stores is None else [],
-        conflicts=[_conflict(c) for c in contested],
+        conflicts=[_conflict(c, kinds) for c in contested],
         held=_held(books, {*records, *filter(None, [crm_id])}),
         problems=[problem_line(p) for i in records for p in books.journal.problems_of("customer", i)],
         bought=_bought_of(books, records, stores),
         receipts=_receipts_of(books, records, stores),
         history=[
-            PastChange(field=each.field, earlier=_earlier(each)) for each in reversed(changes[-_HISTORY:])
+            PastChange(field=each.field, kind=kinds.get(each.field, "text"), earlier=_earlier(each))
+            for each in reversed(changes[-_HISTORY:])
         ],
         arrival=_arrival(arrival, stores) if arrival else None,
         twins=twins(books, records, crm_id) if stores is None else [],
@@ -282,11 +306,12 @@ def _waits_for(books: Memory, first: str | None) -> list[str]:
     )
 
 
-def _conflict(each: Contested) -> ConflictOf:
+def _conflict(each: Contested, kinds: Mapping[str, Kind]) -> ConflictOf:
     return ConflictOf(
         id=each.id,
         record=each.till_id,
         field=each.field,
+        kind=kinds.get(each.field, "text"),
         till=each.till,
         crm=each.crm,
         state=each.state,
@@ -483,6 +508,7 @@ class _Sides(NamedTuple):
 
     first: str | None
     shadows: Mapping[str, Mapping[str, str | None]]
+    compared: Mapping[str, Mapping[str, str | None]]  # the shadows as they were when both were last compared
     row: CrmPersonRow | None
     changes: Sequence[Change]
     verdict: Verdict | None
@@ -497,7 +523,7 @@ def shadows_of(
     return {**shadows, "till": read[first]} if first and read and first in read else shadows
 
 
-def _fields(books: Memory, sides: _Sides) -> list[FieldOf]:
+def _fields(books: Memory, sides: _Sides, kinds: Mapping[str, Kind]) -> list[FieldOf]:
     till: dict[str, str | None] = dict(sides.shadows.get("till", {}))
     agreed = dict(sides.shadows.get("crm", {}))
     crm: dict[str, str | None] = {n: v for n, v in agreed.items() if n[:1] != _NOTE}
@@ -510,18 +536,23 @@ def _fields(books: Memory, sides: _Sides) -> list[FieldOf]:
         by_field.setdefault(change.field, []).append(change)
     contested = {each.field: each.id for each in sides.contested}
     moves = _moves(sides.changes)
+    likeness = _Likeness(books, sides.compared)
     key, found = _key(books, sides.first), []
     for name in sorted({*till, *crm, *by_field}):
         own, other, moved = till.get(name), crm.get(name), by_field.get(name, [])
         if (own is None and other is None and not moved) or own == key:
             continue  # Our own key is no value of theirs.
         source, how, at, run = _origin(sides.verdict, own, other, moved)
+        agreement = likeness.of(name, own, other)
         found.append(
             FieldOf(
                 field=name,
+                kind=kinds.get(name, "text"),
                 till=own,
                 crm=other,
-                agrees=_agree(own, other, agreed.get(name)),
+                agrees=agreement in {"same", "spelling"},
+                agreement=agreement,
+                stands=likeness.why(name) if agreement == "kept" else None,
                 source=source,
                 how=how,
                 at=at,
@@ -536,15 +567,49 @@ def _fields(books: Memory, sides: _Sides) -> list[FieldOf]:
     return found
 
 
-def _agree(till: str | None, crm: str | None, agreed: str | None) -> bool:
-    """Say whether both show one value, each in its own spelling; moments have many."""
-    if till == crm or (till is not None and crm is not None and agreed == crm):
-        return True
-    if till is None or crm is None:
-        return False
-    with suppress(ValueError):
-        return datetime.fromisoformat(till) == datetime.fromisoformat(crm)
-    return False
+class _Likeness:
+    """How both sides' values stand to each other, by the comparisons that the sync decides with."""
+
+    def __init__(self, books: Memory, compared: Mapping[str, Mapping[str, str | None]]) -> None:
+        self._alike: Mapping[str, Alike] = comparisons(books.config, _region(books))
+        self._opt_outs = opt_outs(books.config)
+        self._mode = books.config.customers.mode
+        self._till, self._crm = compared.get("till", {}), compared.get("crm", {})
+
+    def of(self, name: str, till: str | None, crm: str | None) -> Agreement:
+        """Say how two values stand to each other."""
+        alike = self._alike.get(name, same_text)
+        if till == crm:
+            return "same"
+        if alike(till, crm):
+            return "spelling"
+        if blank(till) or blank(crm):
+            return "one side"
+        stay = alike(till, self._till.get(name)) and alike(crm, self._crm.get(name))
+        return "kept" if stay else "differ"
+
+    def why(self, name: str) -> str:
+        """Say why two values that differ are left as they are."""
+        if name in self._opt_outs:
+            return "An opt-out is carried when it is newly said: nobody has said one since they were linked."
+        return _LEFT[self._mode]
+
+
+def _region(books: Memory) -> str | None:
+    """Return where people dial who say no country, as the sync takes it."""
+    directory = kept_directory(books.people)
+    stores = {each.id: each for each in directory.stores} if directory else {}
+    return books.config.customers.phone_region or home_region(stores)
+
+
+# Why values that differ are left alone while nobody edits either.
+_LEFT: Mapping[Mode, str] = {
+    "two_way": "Neither was edited since they were linked; the next edit is carried across.",
+    "till_to_crm": "Not edited in Lightspeed since they were linked, and nothing flows back into it here.",
+    "crm_to_till": "Not edited in Salesforce since they were linked, and nothing else flows from Lightspeed.",
+    "link_only": "Customers are only linked here: no value flows.",
+    "fill_blanks": "Only empty fields are filled here.",
+}
 
 
 def _moves(changes: Sequence[Change]) -> list[tuple[str, str]]:

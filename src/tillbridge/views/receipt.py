@@ -10,16 +10,18 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from tillbridge import config as configuration
 from tillbridge.alerts import INSTANCE
+from tillbridge.config import Config
 from tillbridge.model.records import Sale
 from tillbridge.model.sale import BuyerStanding, Ref, Surroundings, lands, sale_facts
 from tillbridge.store import schema
 from tillbridge.store.lists import among
 from tillbridge.store.receipts import Receipt, Receipts
-from tillbridge.sync.fieldmap import KEY_LETTERS, FieldMap, compile_maps, key
+from tillbridge.sync.fieldmap import KEY_LETTERS, FieldMap, Mapped, key
 from tillbridge.views.books import Books, Names
+from tillbridge.views.customers import name_of
 from tillbridge.views.figures import Stores, moment, moment_of, money, quantity
+from tillbridge.views.kinds import Kind, kinds_of, maps_of
 from tillbridge.views.problems import ProblemLine, problem_line
 from tillbridge.views.sales import SaleLine, lines_of
 
@@ -53,11 +55,22 @@ class Tender(msgspec.Struct, frozen=True, kw_only=True):
     taken_back: bool
 
 
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """Another record that a field leads to. `place`: its page behind the connection's own, if it has one."""
+
+    kind: str
+    id: str
+    name: str | None
+    place: str | None
+
+
 class SentField(msgspec.Struct, frozen=True, kw_only=True):
-    """One field as the field map writes it."""
+    """One field as the field map writes it. `leads_to`: the record that a reference means."""
 
     field: str
+    kind: Kind
     value: str | None
+    leads_to: Named | None
 
 
 class SentRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,7 +153,9 @@ def receipt(books: Books, sale_id: str, *, stores: Stores = None) -> ReceiptPage
         notes=[note for note in (sale.printed_note, sale.internal_note) if note] if sale else [],
         goods=list(_goods(books, held, sale, names, origins)),
         tenders=list(_tenders(sale)) if sale else [],
-        sent=list(_sent(books, sale, around, {(r.kind, r.till_id): r for r in (*parts, own) if r}, link)),
+        sent=list(
+            _sent(books, sale, around, {(r.kind, r.till_id): r for r in (*parts, own) if r}, link, stores)
+        ),
         stages=list(_stages(books, row, own, kept[1] if kept else None, problems)),
         waits_for=books.state.missing_for([sale_id]).get(sale_id, []),
         comes_back_from=[related[i] for i in sorted(set(origins.values())) if i in related],
@@ -180,9 +195,7 @@ def _goods(
     books: Books, held: Receipt, sale: Sale | None, names: Names, origins: Mapping[str, str]
 ) -> Iterator[Good]:
     products = [line.product for line in held.lines if line.product is not None]
-    with books.look() as c:
-        asked = sa.select(_article.c.till_id, _article.c.sku, _article.c.title)
-        called = {row.till_id: row for row in c.execute(asked.where(among(_article.c.till_id, products)))}
+    called = _articles(books, products)
     shown = {line.id: line for line in sale.lines} if sale else {}
     for line in held.lines:
         article, full = called.get(line.product or ""), shown.get(line.till_id)
@@ -219,6 +232,7 @@ def _sent(
     around: Surroundings | None,
     standing: Mapping[tuple[str, str], Any],
     link: str,
+    stores: Stores,
 ) -> Iterator[SentRow]:
     """Map what the till showed as it is mapped when it is sent; the org's own cuts come on top of it."""
     facts: dict[tuple[str, str], msgspec.Struct] = {}
@@ -227,11 +241,15 @@ def _sent(
         facts = {("sale", sale.id): whole}
         facts |= {("line", line.id): line for line in whole.lines}
         facts |= {("payment", payment.id): payment for payment in whole.payments}
-    maps = _maps(books)
+    config = books.config
+    maps = {table.name: table for table in maps_of(config).all()}
+    payloads = {(kind, i): _written(maps[kind], fact, config) for (kind, i), fact in facts.items()}
+    names = _leads(
+        books, [v for each in payloads.values() for v in each.values() if isinstance(v, Ref)], stores
+    )
     for kind, till_id in sorted({*facts, *standing}, key=lambda k: (_ORDER.index(k[0]), len(k[1]), k[1])):
-        record, fact = standing.get((kind, till_id)), facts.get((kind, till_id))
-        crm_id = record.crm_id if record else None
-        payload = maps[kind](fact) if fact is not None else {}
+        record, payload = standing.get((kind, till_id)), payloads.get((kind, till_id), {})
+        crm_id, kinds = record.crm_id if record else None, kinds_of(maps[kind], config)
         yield SentRow(
             kind=kind,
             id=till_id,
@@ -241,19 +259,76 @@ def _sent(
             link=f"{link}/{crm_id}" if link and crm_id else None,
             state=record.state if record else None,
             reason=record.reason if record else None,
-            fields=[SentField(field=n, value=t) for n, v in payload.items() if (t := _text(v)) is not None],
+            fields=[
+                SentField(field=n, kind=kinds.get(n, "text"), value=t, leads_to=_lead(v, names))
+                for n, v in payload.items()
+                if (t := _text(v)) is not None
+            ],
         )
 
 
+# Which of a person's records a lookup may lead to, by how customers are kept here.
+_PARTS = {
+    "person_account": {"account"},
+    "contact": {"account", "contact"},
+    "lead": {"account", "contact", "lead"},
+}
+
+
+def _written(table: FieldMap, fact: msgspec.Struct, config: Config) -> Mapped:
+    """Map a fact; a person is named in the lookups that this model has alone."""
+    parts = _PARTS[config.customers.model]
+    refs = {name: ref.part for name, ref in table.refs.items()}
+    return {n: v for n, v in table(fact).items() if refs.get(n) is None or refs[n] in parts}
+
+
+# --- the records that fields lead to ---------------------------------------------------------------
+
+
+def _leads(books: Books, refs: Collection[Ref], stores: Stores) -> dict[Ref, Named]:
+    """Return what these records are called, and where their pages are."""
+    by_kind: dict[str, set[str]] = {}
+    for ref in refs:
+        by_kind.setdefault(ref.kind, set()).add(ref.id)
+    buyers = books.arrivals.people(by_kind.get("customer", set()))
+    sales = _lines(books, by_kind.get("sale", set()), stores)
+    goods = _articles(books, by_kind.get("product", set()))
+    names = books.names()
+    found: dict[Ref, Named] = {}
+    name: str | None
+    place: str | None
+    for ref in refs:
+        match ref.kind:
+            case "customer":
+                name = name_of(buyers[ref.id]) if ref.id in buyers else None
+                place = f"customers/{ref.id}"
+            case "store":
+                name, place = names.stores.get(ref.id), f"stores?store={ref.id}"
+            case "employee":
+                name, place = names.employees.get(ref.id), None
+            case "product":
+                name = goods[ref.id].title if ref.id in goods else None
+                place = f"products/{ref.id}"
+            case "sale":
+                name = f"Ticket {sales[ref.id].ticket or ref.id}" if ref.id in sales else None
+                place = f"sales/{ref.id}" if ref.id in sales else None
+            case _:
+                name = place = None
+        found[ref] = Named(kind=ref.kind, id=ref.id, name=name, place=place)
+    return found
+
+
+def _lead(value: object, names: Mapping[Ref, Named]) -> Named | None:
+    return names.get(value) if isinstance(value, Ref) else None
+
+
+def _articles(books: Books, products: Collection[str]) -> dict[str, Any]:
+    with books.look() as c:
+        asked = sa.select(_article.c.till_id, _article.c.sku, _article.c.title)
+        return {row.till_id: row for row in c.execute(asked.where(among(_article.c.till_id, products)))}
+
+
 _ORDER = ("sale", "line", "payment")
-
-
-def _maps(books: Books) -> Mapping[str, FieldMap]:
-    config = books.config
-    functions = configuration.functions(config)
-    account = config.lightspeed.account_id
-    maps = compile_maps(config.map, account=account, model=config.customers.model, functions=functions)
-    return {table.name: table for table in maps.all()}
 
 
 def _text(value: object) -> str | None:

@@ -18,10 +18,15 @@ from tillbridge.store.plans import Plan
 from tillbridge.store.service import Stream
 from tillbridge.sync.safety import Entry
 from tillbridge.views.books import Books
+from tillbridge.views.customers import name_of
 from tillbridge.views.figures import PAGE, PAGE_MAX, Slice, Stores, moment, moment_of
+from tillbridge.views.kinds import Kind, kinds_of_people
 
 _run, _bought = schema.run, schema.bought
 _ENTRIES = 500
+
+# Of those whom a run has created so many are shown by name: a first load creates everybody.
+_NAMED = 200
 
 
 class RunLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +57,7 @@ class RunChange(msgspec.Struct, frozen=True, kw_only=True):
     customer: str
     crm_id: str
     field: str
+    kind: Kind
     side: str
     why: str
     before: str | None
@@ -60,12 +66,13 @@ class RunChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunPage(msgspec.Struct, frozen=True, kw_only=True):
-    """One run, and what it changed of customers: what `undo` takes back."""
+    """One run, and what it changed of customers: what `undo` takes back. `names`: what those are called."""
 
     run: RunLine
     changes: list[RunChange]
     created_in_crm: list[str]
     created_in_till: list[str]
+    names: dict[str, str]
     why: str | None
     may_undo: bool
 
@@ -109,7 +116,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlanEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One record that a plan would write."""
+    """One record that a plan would write. `kinds`: what the values of its fields are."""
 
     action: str
     till_id: str | None
@@ -117,6 +124,7 @@ class PlanEntry(msgspec.Struct, frozen=True, kw_only=True):
     object: str
     name: str
     fields: dict[str, tuple[str | None, str | None]]
+    kinds: dict[str, Kind]
 
 
 class PlanLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,6 +196,7 @@ def run(books: Books, number: int, *, stores: Stores = None) -> RunPage | None:
     some = _ENTRIES if stores is None else None
     in_crm = sorted(_seen(books, books.people.created_in(number, some), stores))
     in_till = sorted(_seen(books, books.arrivals.created_in(number), stores))
+    kinds = kinds_of_people(books.config)
     return RunPage(
         run=run_line(row),
         changes=[
@@ -196,6 +205,7 @@ def run(books: Books, number: int, *, stores: Stores = None) -> RunPage | None:
                 customer=each.till_id,
                 crm_id=each.crm_id,
                 field=each.field,
+                kind=kinds.get(each.field, "text"),
                 side=each.side,
                 why=each.why,
                 before=each.before,
@@ -206,10 +216,16 @@ def run(books: Books, number: int, *, stores: Stores = None) -> RunPage | None:
         ],
         created_in_crm=in_crm[:_ENTRIES],
         created_in_till=in_till[:_ENTRIES],
+        names=_named(books, {*(each.till_id for each in found), *in_crm[:_NAMED], *in_till[:_NAMED]}),
         why=why_stopped(books.state, number),
         may_undo=row.ended_at is not None
         and bool(in_crm or in_till or any(each.undone_by is None for each in found)),
     )
+
+
+def _named(books: Books, customers: Collection[str]) -> dict[str, str]:
+    people = books.arrivals.people(customers)
+    return {i: name for i, person in people.items() if (name := name_of(person)) is not None}
 
 
 def _seen(books: Books, customers: Collection[str], stores: Stores) -> set[str]:
@@ -292,9 +308,10 @@ def plan(books: Books, number: int) -> PlanPage | None:
     found = books.plans.get(number)
     if found is None:
         return None
+    kinds = kinds_of_people(books.config)
     return PlanPage(
         plan=_plan_line(found),
-        entries=[_entry(entry) for entry in found.entries[:_ENTRIES]],
+        entries=[_entry(entry, kinds) for entry in found.entries[:_ENTRIES]],
         more=max(0, len(found.entries) - _ENTRIES),
     )
 
@@ -318,7 +335,7 @@ def _plan_line(found: Plan) -> PlanLine:
     )
 
 
-def _entry(entry: Entry) -> PlanEntry:
+def _entry(entry: Entry, kinds: Mapping[str, Kind]) -> PlanEntry:
     fields: Mapping[str, tuple[Any, Any]] = entry.fields
     return PlanEntry(
         action=entry.action,
@@ -327,6 +344,7 @@ def _entry(entry: Entry) -> PlanEntry:
         object=entry.object,
         name=entry.name,
         fields={name: (_told(old), _told(new)) for name, (old, new) in fields.items()},
+        kinds={name: kinds[name] for name in fields if name in kinds},
     )
 
 

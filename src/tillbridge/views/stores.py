@@ -34,7 +34,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     net: Decimal
     refunded: Decimal
     basket: Decimal  # takings a receipt
-    refund_rate: float  # refunded of all that was sold before
+    refund_rate: float | None  # refunded of what was sold; None: something came back, and nothing was sold
 
 
 class DayFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -232,7 +232,8 @@ def _sum(rows: Any) -> Sums:
 
 def _figures(sums: Sequence[int]) -> Figures:
     receipts, refunds, units, total, net, refunded = sums
-    # What went back is a share of what had been sold before it did.
+    # What went back is a share of what was sold before it did; of a day's sales it may be more than all.
+    sold = total + refunded
     return Figures(
         receipts=receipts,
         refunds=refunds,
@@ -241,5 +242,5 @@ def _figures(sums: Sequence[int]) -> Figures:
         net=money(net),
         refunded=money(refunded),
         basket=money(round(total / receipts) if receipts else 0),
-        refund_rate=share(refunded, total + refunded),
+        refund_rate=share(refunded, sold) if sold > 0 or not refunded else None,
     )

@@ -16,7 +16,7 @@ from tillbridge.model.errors import SyncError
 from tillbridge.web import rendering
 from tillbridge.web.api.answers import problem, status_of
 from tillbridge.web.console import Console
-from tillbridge.web.errors import NotHere, Unfit
+from tillbridge.web.errors import Answered, NotHere, Unfit
 from tillbridge.web.security.door import NotSignedIn, Refused, door_of
 from tillbridge.web.security.guard import Guard
 from tillbridge.web.security.paths import inside
@@ -56,7 +56,8 @@ def _answer_errors(app: FastAPI) -> None:
         NotSignedIn: _ask_to_sign_in,
         Refused: lambda request, error: _tell(request, 403, "Not for you", error.why),
         NotHere: lambda request, _: _tell(request, 404, "Nothing here", _NOTHING),
-        Unfit: lambda request, error: _tell(request, 422, "That will not do", error.why),
+        Unfit: _unfit,
+        Answered: lambda _, error: error.answer,
         RequestValidationError: _unread,
         HTTPException: _plain,
         SyncError: _in_trouble,
@@ -94,6 +95,14 @@ def _unread(request: Request, error: RequestValidationError) -> Response:
         return problem(422, "That will not do", f"{why}.", mistakes=mistakes)
     named = "; ".join(f"{each['field']}: {each['error']}" for each in mistakes[:5])
     return _tell(request, 422, "That will not do", f"Something is missing or cannot be read ({named}).")
+
+
+def _unfit(request: Request, error: Unfit) -> Response:
+    title = "That will not do"
+    if request.url.path.startswith("/api/"):
+        mistakes = [{"field": field, "error": text} for field, text in error.mistakes]
+        return problem(422, title, error.why, mistakes=mistakes)
+    return _tell(request, 422, title, error.why)
 
 
 def _plain(request: Request, error: HTTPException) -> Response:

@@ -14,12 +14,14 @@ from tillbridge.actions import Actions
 from tillbridge.engine.jobs import Jobs
 from tillbridge.model.clock import Clock
 from tillbridge.model.errors import BadRequest, SyncError
+from tillbridge.setup.errands import Errands
 from tillbridge.setup.fields import Fields
 from tillbridge.setup.setups import Setups
 from tillbridge.store.access import Access
 from tillbridge.store.plans import HELD, OPEN
 from tillbridge.store.service import Service
 from tillbridge.views.books import Books, Library, NoSuchConnection
+from tillbridge.views.sides import SideNow, sides
 from tillbridge.views.trials import Trials
 from tillbridge.web.errors import NotHere, Unfit
 from tillbridge.web.live import Streams
@@ -72,7 +74,9 @@ class Console:
     fields: Fields = field(init=False)
     streams: Streams = field(default_factory=Streams)
     trials: Trials = field(default_factory=Trials)
-    _ends: dict[str, tuple[float, dict[str, int]]] = field(default_factory=dict)
+    errands: Errands = field(default_factory=Errands)
+    _ends: dict[str, tuple[float, dict[str, int | None]]] = field(default_factory=dict)
+    _sides: dict[str, tuple[float, list[SideNow]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.sessions = Sessions(self.access)
@@ -102,19 +106,32 @@ class Console:
         """Return the homes of the connections that somebody may see."""
         return {name: home for name, home in self.connections().items() if visitor.sees(name)}
 
-    def open_ends(self, books: Books) -> dict[str, int]:
-        """Count what waits for somebody, for the side bar; counted anew after some seconds."""
+    def open_ends(self, books: Books) -> dict[str, int | None]:
+        """Count what waits for somebody, for the side bar; counted anew after some seconds.
+
+        None: not counted yet, for everybody is still being read.
+        """
         kept = self._ends.get(books.name)
         moment = self.clock.monotonic()
         if kept is None or moment - kept[0] > _ENDS_SECONDS:
-            people = books.roll.counts()
-            counts = {
+            books.roll.refresh()
+            # Looked at before they are counted: what is read in between makes them more, never wrongly all.
+            complete, people = books.roll.complete, books.roll.counts()
+            counts: dict[str, int | None] = {
                 "problems": books.journal.count_open(),
-                "reviews": people["review"],
-                "conflicts": people["conflict"],
+                "reviews": people["review"] if complete else None,
+                "conflicts": people["conflict"] if complete else None,
                 "plans": sum(plan.why == HELD for plan in books.plans.in_state(OPEN)),
             }
             kept = self._ends[books.name] = (moment, counts)
+        return kept[1]
+
+    def sides(self, books: Books) -> list[SideNow]:
+        """Say whether both sides are connected, for the side bar; looked up anew after some seconds."""
+        kept = self._sides.get(books.name)
+        moment = self.clock.monotonic()
+        if kept is None or moment - kept[0] > _ENDS_SECONDS:
+            kept = self._sides[books.name] = (moment, sides(books))
         return kept[1]
 
     def note(self, visitor: Visitor, what: str, subject: str = "", **detail: object) -> None:

@@ -12,6 +12,7 @@ from fastapi import Request
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from tillbridge.doings import doing
 from tillbridge.model.errors import SyncError
 from tillbridge.views.books import Books
 from tillbridge.web import assets, words
@@ -20,6 +21,7 @@ from tillbridge.web.differences import differing
 from tillbridge.web.errors import NotHere
 from tillbridge.web.navigation import entries_for
 from tillbridge.web.security.roles import NOBODY
+from tillbridge.web.values import beside, shown
 
 
 @cache
@@ -47,6 +49,9 @@ def templates() -> jinja2.Environment:
         state=words.state,
         plain=words.plain,
         differing=differing,
+        doing=doing,
+        shown=shown,
+        beside=beside,
     )
     environment.globals.update(icon=assets.icon, asset=_asset, script=_script, style=_style)
     return environment
@@ -101,8 +106,10 @@ def page(
         "said": SAID.get(request.query_params.get("said", "")),
         "home": f"/c/{connection}" if connection else "/",
     }
-    if asked in connections and not visitor.is_limited and (books := _books(request)) is not None:
-        frame["open_ends"] = console.open_ends(books)
+    if asked in connections and (books := _books(request)) is not None:
+        frame["sides"] = console.sides(books)
+        if not visitor.is_limited:
+            frame["open_ends"] = console.open_ends(books)
     text = templates().get_template(template).render({**frame, **values})
     return HTMLResponse(text, status, headers=dict(headers or {}))
 
@@ -159,6 +166,7 @@ SAID = {
     "merged": "Done: both systems show one record.",
     "not-merged": "Not yet: both records are still there.",
     "retried": "It is tried again now.",
+    "set-up-dropped": "That set-up is dropped, with its secrets.",
 }
 
 

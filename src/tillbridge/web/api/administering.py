@@ -12,18 +12,30 @@ from tillbridge.alerts import Tried
 from tillbridge.config import MATCH_RULES
 from tillbridge.model.errors import ConfigurationInvalid
 from tillbridge.setup.checks import Check, checks
+from tillbridge.sign_in import SignIn, Wished
 from tillbridge.store.access import Entry, Person, Token
 from tillbridge.views import settings as views
 from tillbridge.views.trials import Trial
 from tillbridge.web.api.answers import answers
 from tillbridge.web.api.doing import Did
-from tillbridge.web.api.given import Id, Limit, NewUser, Number, Pressed, SettingsGiven, UserGiven
+from tillbridge.web.api.given import (
+    Id,
+    Limit,
+    NewUser,
+    Number,
+    Pressed,
+    ProviderGiven,
+    SettingsGiven,
+    SignInGiven,
+    UserGiven,
+)
 from tillbridge.web.api.reading import opened
 from tillbridge.web.console import console_of, visitor_of
 from tillbridge.web.errors import Unfit
-from tillbridge.web.pages import people
+from tillbridge.web.pages import people, provider
 from tillbridge.web.pages.settings import change
 from tillbridge.web.pages.settings_alerts import sent
+from tillbridge.web.security.oidc import Described
 from tillbridge.web.security.roles import role_named
 
 Section = Annotated[
@@ -177,6 +189,41 @@ def _check_limits(request: Request, body: UserGiven) -> None:
     if strange := [name for name in body.limits if name not in console_of(request).connections()]:
         raise Unfit(f"There is no connection called {strange[0]}.")
     people.check_stores(console_of(request), body.limits)
+
+
+# --- sign-in -------------------------------------------------------------------------------------
+
+
+@answers(SignIn)
+def sign_in_settings(request: Request) -> SignIn:
+    """Show how people may sign in by an identity provider. Its secret is never shown."""
+    return provider.shown(request)
+
+
+@answers(SignIn)
+def set_sign_in(request: Request, body: SignInGiven) -> SignIn:
+    """Let people sign in by an identity provider. It holds at once, and passwords work beside it."""
+    wished = Wished(**body.model_dump(exclude={"seen"}))
+    try:
+        provider.set_up(request, wished, body.seen)
+    except ConfigurationInvalid as error:
+        told = [(field, text) for field, text in provider.told_of(error).items()]
+        why = "; ".join(f"{field}: {text.rstrip('.')}" for field, text in told)
+        raise Unfit(f"{why}.", told) from error
+    return provider.shown(request)
+
+
+@answers(Did)
+def turn_sign_in_off(request: Request) -> Did:
+    """Let people sign in by passwords alone."""
+    return Did(count=int(provider.turned_off(request, "")))
+
+
+@answers(Described)
+def try_provider(request: Request, body: ProviderGiven) -> Described:
+    """Ask an identity provider what it says of itself; nobody signs in and nothing is set."""
+    now = provider.shown(request)
+    return provider.tried(request, body.issuer or now.issuer, now.scopes, now.claim)
 
 
 # --- tokens and the audit log --------------------------------------------------------------------

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 from fastapi import Request
 
 from tillbridge import actions
+from tillbridge.model.errors import Halted
+from tillbridge.setup.errands import Stage
 from tillbridge.sync.decisions import ClusterState
 from tillbridge.views import duplicates as twice
 from tillbridge.views import person as persons
@@ -26,6 +29,7 @@ from tillbridge.web.api.given import (
 from tillbridge.web.api.reading import opened
 from tillbridge.web.console import actions_of, console_of
 from tillbridge.web.errors import NotHere, Unfit
+from tillbridge.web.searching import forget, search
 
 
 @answers(actions.Sent)
@@ -91,11 +95,33 @@ def duplicates(request: Request, connection: Id, offset: Offset = 0, limit: Limi
     return twice.duplicates(books, offset=offset, limit=limit)
 
 
-@answers(actions.Found)
-def look_for_duplicates(request: Request, connection: Id, body: Pressed) -> actions.Found:  # noqa: ARG001  It has to be meant.
-    """Compare everybody whom both sides have shown, and keep who is probably there twice."""
-    with noting(request, "duplicates looked for", connection):
-        return actions_of(request).look_for_duplicates(connection)
+class Looked(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a search for duplicates is. `found`: what it came to, once it is `done`."""
+
+    done: bool
+    stage: str
+    count: int
+    total: int | None
+    found: actions.Found | None
+
+
+@answers(Looked)
+def look_for_duplicates(request: Request, connection: Id, body: Pressed) -> Looked:  # noqa: ARG001  It has to be meant.
+    """Compare everybody whom both sides have shown, and keep who is probably there twice.
+
+    Of many people that takes a while: until it is done, post it again to see how far it is.
+    """
+    opened(request, connection)
+    errand = search(request, connection)
+    if errand.state == "failed":
+        forget(request, connection)
+        raise Halted(errand.why)
+    stage = errand.stages[-1] if errand.stages else Stage("Beginning", None)
+    if errand.runs:
+        return Looked(done=False, stage=stage.title, count=stage.count, total=stage.total, found=None)
+    forget(request, connection)
+    found = msgspec.convert(errand.came, actions.Found)
+    return Looked(done=True, stage="Done", count=found.till + found.crm, total=None, found=found)
 
 
 @answers(ClusterState)

@@ -9,7 +9,13 @@ from typing import Any
 # By the name of a parameter or field. Invented, and alike wherever the same thing is meant.
 NAMED: dict[str, Any] = {
     "Customers.counts": {"linked": 1_186, "review": 3},
+    "AccountGiven.account": "190001",
+    "LinesGiven.lines": {"LastName": "last_name | upper"},
+    "NewSetUp.name": "north",
     "Overview.people": {"linked": 1_186, "review": 3},
+    "SignInGiven.seen": "3f2a9c0d4b7e6a51",
+    "SignInGiven.roles": {"office": "operator"},
+    "SignInGiven.stores": {"harbour": ["2"]},
     "actions": {"create": 2},
     "by_lane": {"live": 212.0},
     "Persons.ids": ["001XX0000012345AAA"],
@@ -47,6 +53,7 @@ NAMED: dict[str, Any] = {
     "phone": "+31201234567",
     "phones": ["+31201234567"],
     "q": "vermeulen",
+    "registers": ["1"],
     "sale": "7731",
     "sku": "SKU-000017",
     "store": "1",

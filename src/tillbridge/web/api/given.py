@@ -37,27 +37,29 @@ _Key = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,15}$")]
 _Mark = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """A body: what it does not know, it refuses."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class Pressed(_Body):
+class Pressed(Body):
     """An empty object: that it is meant."""
 
 
-class Records(_Body):
+class Records(Body):
     """Which records are to be sent: the till's ids, all of which it is asked for at once."""
 
     ids: Annotated[list[_TillId], Field(min_length=1, max_length=200)]
 
 
-class Customers(_Body):
+class Customers(Body):
     """Which customers of the till are meant."""
 
     ids: Annotated[list[_TillId], Field(min_length=1, max_length=50)]
 
 
-class Persons(_Body):
+class Persons(Body):
     """Which people of Salesforce are meant: their ids of 18 letters and digits."""
 
     ids: Annotated[
@@ -65,27 +67,27 @@ class Persons(_Body):
     ]
 
 
-class Confirm(_Body):
+class Confirm(Body):
     """The person's name, as it stands here: that exactly this one is meant."""
 
     name: Annotated[str, Field(min_length=1, max_length=300, pattern=_TEXT)]
 
 
-class Assign(_Body):
+class Assign(Body):
     """Who is to see to which problems; no user: nobody in particular."""
 
     ids: Annotated[list[_Number], Field(min_length=1, max_length=1_000)]
     user: Annotated[str, Field(min_length=1, max_length=80, pattern=_TEXT)] | None = None
 
 
-class Remark(_Body):
+class Remark(Body):
     """What is to be said of which problems."""
 
     ids: Annotated[list[_Number], Field(min_length=1, max_length=1_000)]
     text: Annotated[str, Field(min_length=1, max_length=2_000, pattern=_TEXT)]
 
 
-class Said(_Body):
+class Said(Body):
     """Which cluster of duplicates is meant."""
 
     cluster: Annotated[str, Field(min_length=1, max_length=80, pattern=_TEXT)]
@@ -97,27 +99,27 @@ class OnePair(Said):
     word: Literal["merge", "apart"]
 
 
-class Retry(_Body):
+class Retry(Body):
     """Which problems are to be tried again: these, those of a cause, or with neither all that are open."""
 
     ids: Annotated[list[_Number], Field(max_length=1_000)] = []
     cause: Annotated[str, Field(min_length=1, max_length=500, pattern=_TEXT)] | None = None
 
 
-class Ignore(_Body):
+class Ignore(Body):
     """Which problems are to be left alone, and why."""
 
     ids: Annotated[list[_Number], Field(min_length=1, max_length=1_000)]
     note: _Text | None = None
 
 
-class Edit(_Body):
+class Edit(Body):
     """Fields of one record, set by hand; none takes back what was set."""
 
     fields: Annotated[dict[_Name, _Text], Field(max_length=50)] = {}
 
 
-class Fix(_Body):
+class Fix(Body):
     """What is to be done about a cause, now and later."""
 
     cause: Annotated[str, Field(min_length=1, max_length=500, pattern=_TEXT)]
@@ -127,7 +129,7 @@ class Fix(_Body):
     default: _Text | None = None
 
 
-class Choice(_Body):
+class Choice(Body):
     """Who somebody is: an id of the other side, "new", or for newcomers "leave"."""
 
     choice: _Id
@@ -139,7 +141,7 @@ class OneOfThem(Choice):
     other: bool = False
 
 
-class Ruling(_Body):
+class Ruling(Body):
     """Which side counts in these conflicts. `seen`: by id, the mark of the values as they were shown."""
 
     ids: Annotated[list[_Number], Field(min_length=1, max_length=500)]
@@ -147,32 +149,32 @@ class Ruling(_Body):
     seen: Annotated[dict[_Key, _Mark], Field(max_length=500)] = {}
 
 
-class Seen(_Body):
+class Seen(Body):
     """The checksum of the plan as it was looked at."""
 
     checksum: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{16,64}$")]
 
 
-class PreviewOf(_Body):
+class PreviewOf(Body):
     """Whom a preview is about; nobody: whatever the next sync would write."""
 
     customers: Annotated[list[_TillId], Field(max_length=200)] = []
 
 
-class Undo(_Body):
+class Undo(Body):
     """Whether it is only to be shown what would be taken back."""
 
     dry: bool = True
 
 
-class OneStream(_Body):
+class OneStream(Body):
     """A stream by its name, such as sales or sweep; none: all of the connection."""
 
     stream: Annotated[str, Field(pattern=r"^[a-z-]{1,40}( [a-z]{1,40})?$")] | None = None
     why: _Text = "paused in the console"
 
 
-class SettingsGiven(_Body):
+class SettingsGiven(Body):
     """What settings are to be. `seen`: the mark of the section as it was read, so that nothing is undone."""
 
     settings: Annotated[dict[str, Any], Field(min_length=1, max_length=50)]
@@ -184,7 +186,7 @@ _Stores = Annotated[
 ]
 
 
-class UserGiven(_Body):
+class UserGiven(Body):
     """What a user is to be. `limits`: codes of the stores that a viewer sees, by connection; null: all."""
 
     role: Literal["viewer", "operator", "admin"]
@@ -196,3 +198,29 @@ class NewUser(UserGiven):
     """Who is to be let in, as what."""
 
     name: Annotated[str, Field(min_length=1, max_length=80, pattern=r"^\S(?:[^\x00-\x1f]*\S)?$")]
+
+
+_Word = Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
+_Group = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+class SignInGiven(Body):
+    """What sign-in by an identity provider is to be. `client_secret` null keeps it, "" takes it away."""
+
+    issuer: _Group
+    client_id: _Group
+    client_secret: _Word | None = None
+    name: _Group = "your company account"
+    claim: _Group = "groups"
+    scopes: Annotated[list[_Group], Field(max_length=50)] = ["openid", "profile", "email"]
+    roles: Annotated[dict[_Group, Literal["viewer", "operator", "admin"]], Field(max_length=500)] = {}
+    default_role: Literal["viewer", "operator", "admin"] | None = None
+    stores: Annotated[dict[_Group, _Stores], Field(max_length=500)] = {}
+    email_domains: Annotated[list[_Group], Field(max_length=100)] = []
+    seen: Annotated[str, Field(pattern=r"^[0-9a-f]{0,16}$")] = ""
+
+
+class ProviderGiven(Body):
+    """Which identity provider is to be tried; empty: the one that is set."""
+
+    issuer: _Word = ""

@@ -97,7 +97,8 @@ _TAGS = {
     "runs": "What runs, has run, and waits to be approved.",
     "certificates": "The proof, day by day.",
     "settings": "What administrators set, for one connection.",
-    "access": "Users, tokens and the audit log.",
+    "set-ups": "From nothing to a connection that is live, step by step.",
+    "access": "Users, how they sign in, tokens and the audit log.",
 }
 _TAG_OF = {
     "stores": "sales",
@@ -110,7 +111,7 @@ _TAG_OF = {
     "budget": "overview",
     "days": "certificates",
     **dict.fromkeys(("field-map", "authorities", "what-if", "check", "alerts"), "settings"),
-    **dict.fromkeys(("users", "tokens", "audit"), "access"),
+    **dict.fromkeys(("users", "sign-in", "tokens", "audit"), "access"),
     **dict.fromkeys(("work", "plans", "pause", "resume", "run-now"), "runs"),
 }
 _WHO = {

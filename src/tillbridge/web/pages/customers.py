@@ -10,9 +10,10 @@ from typing import Annotated, Any, get_args
 from fastapi import Form, Request
 from starlette.responses import Response
 
-from tillbridge.engine.jobs import Job, JobFailed
+from tillbridge.engine.jobs import Job, JobFailed, why_not
 from tillbridge.views.customers import customers
 from tillbridge.views.roll import Filter
+from tillbridge.views.sides import reading
 from tillbridge.web.console import books_of, console_of, stores_of, visitor_of
 from tillbridge.web.errors import NotHere, Unfit
 from tillbridge.web.pages.listing import begins, pages
@@ -48,6 +49,7 @@ def show(request: Request, q: str = "", show: str = "", start: int = 0) -> Respo
         filters=_FILTERS,
         pager=pages(path, {"q": q, "show": wanted}, found.slice, len(found.rows)),
         found_max=FOUND_MAX,
+        read=reading(books, "customers"),
     )
 
 
@@ -157,7 +159,7 @@ def sent(request: Request, run: str) -> Response:
             continue
         found.left -= 1
         if answer.get("outcome") != "done":
-            found.failed.append(str(answer.get("why") or "It was not done."))
+            found.failed.append(why_not(answer))
         found.records += answer.get("records", [])
     return page(
         request,

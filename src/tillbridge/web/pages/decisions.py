@@ -14,7 +14,8 @@ from tillbridge.web.api.answers import status_of
 from tillbridge.web.console import actions_of, books_of, console_of, visitor_of
 from tillbridge.web.errors import Unfit
 from tillbridge.web.pages.listing import begins, marks_in, pages
-from tillbridge.web.rendering import done, is_part, page
+from tillbridge.web.rendering import done, go, is_part, page
+from tillbridge.web.searching import search, search_of
 
 # Each of them is read again on both sides, and created in one go.
 _NEW_MAX = 50
@@ -115,9 +116,14 @@ def restore(request: Request, change: Annotated[int, Form()]) -> Response:
 def show_duplicates(request: Request, start: int = 0) -> Response:
     """Show who is probably there twice, and what a person does about it in which system."""
     books = books_of(request)
+    errand, here = search_of(request, books.name), f"/c/{books.name}/duplicates"
+    if is_part(request):
+        if errand is None or not errand.runs:
+            return Response(headers={"hx-refresh": "true"})
+        return page(request, "setup_errand.html", errand=errand, here=here)
     found = duplicates(books, offset=begins(start))
-    path = f"/c/{books.name}/duplicates"
-    return page(request, "duplicates.html", found=found, pager=pages(path, {}, found.slice, len(found.rows)))
+    pager = pages(here, {}, found.slice, len(found.rows))
+    return page(request, "duplicates.html", found=found, pager=pager, errand=errand, here=here)
 
 
 def decide_duplicates(
@@ -139,9 +145,9 @@ def decide_duplicates(
 def look_for_duplicates(request: Request) -> Response:
     """Compare everybody whom both sides have shown, and keep who is probably there twice."""
     connection = request.path_params["connection"]
-    with console_of(request).noting(visitor_of(request), "duplicates looked for", connection):
-        actions_of(request).look_for_duplicates(connection)
-    return done(f"/c/{connection}/duplicates", "saved")
+    books_of(request)
+    path = f"/c/{connection}/duplicates"
+    return done(path, "saved") if search(request, connection).state == "done" else go(path)
 
 
 def merge_duplicates(request: Request) -> Response:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from tillbridge.store.access import Person
 from tillbridge.views.books import NoSuchConnection
+from tillbridge.web.api.given import Number
 from tillbridge.web.console import Console, console_of
 from tillbridge.web.errors import NotHere, Unfit
 from tillbridge.web.pages.entrance import PASSWORD
@@ -49,7 +50,7 @@ def add(
 
 def change(
     request: Request,
-    number: int,
+    number: Number,
     role: Annotated[str, Form()] = "viewer",
     limits: Annotated[str, Form()] = "",
     active: Annotated[str, Form()] = "",
@@ -67,7 +68,7 @@ def change(
     return done("/settings/people", "person-changed")
 
 
-def make_link(request: Request, number: int) -> Response:
+def make_link(request: Request, number: Number) -> Response:
     """Make a link by which somebody chooses a new password."""
     person = person_of(request, number)
     if not person.active:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from urllib.parse import urlsplit
 
 from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
+from tillbridge import sign_in
 from tillbridge.config import Oidc
+from tillbridge.config import issuer as issuer_address
+from tillbridge.model.errors import ConfigurationInvalid, SyncError
 from tillbridge.model.hosts import is_loopback
+from tillbridge.sign_in import SignIn, Wished
 from tillbridge.store.access import Person
-from tillbridge.web.console import console_of, visitor_of
+from tillbridge.web.console import Console, console_of, visitor_of
 from tillbridge.web.errors import NotHere, Unfit
 from tillbridge.web.pages import people
-from tillbridge.web.rendering import go, page
-from tillbridge.web.security.oidc import FLOW_SECONDS, Claims, Provider, SignInRefused, new_flow
+from tillbridge.web.pages.settings import Given
+from tillbridge.web.rendering import done, go, page
+from tillbridge.web.security.addresses import refusal
+from tillbridge.web.security.oidc import FLOW_SECONDS, Claims, Described, SignInRefused, new_flow
 from tillbridge.web.security.paths import inside
-from tillbridge.web.security.roles import Role, role_named
+from tillbridge.web.security.roles import ROLES, Role, role_named
 from tillbridge.web.security.sessions import PROVIDER_TOKEN_DAYS, address_of
 
 _BY = "identity provider"
@@ -71,36 +77,189 @@ def back(request: Request) -> Response:
     return answer
 
 
+# --- settings ------------------------------------------------------------------------------------
+
+
 def show(request: Request) -> Response:
     """Show by whom people may sign in."""
     return _page(request)
 
 
-def check(request: Request) -> Response:
-    """Ask the provider what it says of itself."""
-    console, settings = console_of(request), _settings(request)
+def save(request: Request, form: Given) -> Response:
+    """Let people sign in otherwise; it holds at once."""
+    wished, mistakes = _read({**_held(shown(request)), **{name: _first(form, name) for name in form}})
+    if wished is not None:
+        try:
+            set_up(request, wished, _first(form, "seen"))
+        except ConfigurationInvalid as error:
+            mistakes = told_of(error)
+        except SyncError as error:
+            return _page(request, 409, why=str(error), typed=form)
+        else:
+            return done("/settings/sign-in", "settings")
+    return _page(request, 422, why="Nothing is saved yet: see below.", typed=form, mistakes=mistakes)
+
+
+def turn_off(request: Request, form: Given) -> Response:
+    """Let people sign in by passwords alone."""
     try:
-        found, why = console.identity.provider(settings, fresh=True), ""
+        turned_off(request, _first(form, "seen"))
+    except SyncError as error:
+        return _page(request, 409, why=str(error))
+    return done("/settings/sign-in", "settings")
+
+
+def check(request: Request, form: Given) -> Response:
+    """Ask the provider that was typed, or the one that is set, what it says of itself."""
+    now = shown(request)
+    issuer, claim = (_first(form, each) for each in ("issuer", "claim"))
+    scopes = _first(form, "scopes").split() or now.scopes
+    try:
+        found = tried(request, issuer or now.issuer, scopes, claim or now.claim)
+    except SyncError as error:
+        return _page(request, why=str(error), typed=form, is_checked=True)
+    return _page(request, typed=form, found=found, is_checked=True)
+
+
+def shown(request: Request) -> SignIn:
+    """Return how sign-in is set."""
+    console = console_of(request)
+    return sign_in.shown(console.folder, console.rules())
+
+
+def set_up(request: Request, wished: Wished, seen: str) -> None:
+    """Set it, and write down who did. Raises ConfigurationInvalid, Halted."""
+    console = console_of(request)
+    with console.noting(visitor_of(request), "sign-in changed") as deed:
+        _check_stores(console, wished)
+        deed.came["changed"] = sign_in.change(
+            console.folder, console.env, wished, seen=seen, refusal=_refusal(console)
+        )
+
+
+def turned_off(request: Request, seen: str) -> bool:
+    """Let people sign in by passwords alone, and write down who did. Raises Halted."""
+    console = console_of(request)
+    with console.noting(visitor_of(request), "sign-in turned off"):
+        return sign_in.turn_off(console.folder, console.env, seen=seen)
+
+
+def tried(request: Request, issuer: str, scopes: Collection[str], claim: str) -> Described:
+    """Ask a provider what it says of itself, and write down who did. Raises SignInRefused."""
+    console = console_of(request)
+    with console.noting(visitor_of(request), "identity provider checked") as deed:
+        deed.came["works"] = False
+        try:
+            issuer_address(issuer[: sign_in.TEXT_MAX])
+        except ValueError as error:
+            raise SignInRefused(f"The issuer {error}.") from error
+        known = console.rules().oidc
+        if (known is None or issuer != known.issuer) and (why := _refusal(console)(issuer)):
+            raise SignInRefused(f"The issuer {why}.")
+        found = console.identity.describe(issuer, scopes, claim)
         _back(request)
-    except SignInRefused as error:
-        found, why = None, str(error)
-    console.note(visitor_of(request), "identity provider checked", "", works=not why)
-    return _page(request, found=None if why else found, why=why, is_checked=True)
+        deed.came["works"] = True
+    return found
+
+
+def told_of(error: ConfigurationInvalid) -> dict[str, str]:
+    """Return mistakes by their fields, as sentences; what is about the whole stands at the roles."""
+    found: dict[str, str] = {}
+    for path, text in error.mistakes:
+        field = path.removeprefix("console.oidc").lstrip(".").partition(".")[0]
+        told = f"{text[:1].upper()}{text[1:].rstrip('.')}."
+        is_shown = field in SignIn.__struct_fields__ or field == sign_in.SECRET
+        found.setdefault(field if is_shown else "roles", told)
+    return found
+
+
+def _refusal(console: Console) -> Callable[[str], str | None]:
+    return (lambda _address: None) if console.rules().own_network else refusal
+
+
+def _check_stores(console: Console, wished: Wished) -> None:
+    """Refuse stores that there are not: whoever is limited to them would see nothing."""
+    for group, codes in wished.stores.items():
+        if "*" in codes:
+            continue
+        try:
+            people.check_stores(console, people.stores_named(codes, console.connections()))
+        except Unfit as error:
+            raise ConfigurationInvalid([("stores", f"{group}: {error.why}")]) from error
+
+
+def _first(form: Given, name: str) -> str:
+    return next(iter(form.get(name, ())), "").strip()
+
+
+def _held(now: SignIn) -> dict[str, str]:
+    """Return what is set as a form has it."""
+    return {
+        "name": now.name,
+        "issuer": now.issuer,
+        "client_id": now.client_id,
+        "claim": now.claim,
+        "default_role": now.default_role or "",
+        "scopes": " ".join(now.scopes),
+        "roles": "\n".join(f"{group} = {role}" for group, role in now.roles.items()),
+        "stores": "\n".join(f"{group} = {', '.join(codes)}" for group, codes in now.stores.items()),
+        "email_domains": ", ".join(now.email_domains),
+    }
+
+
+def _read(given: Mapping[str, str]) -> tuple[Wished | None, dict[str, str]]:
+    """Read a form; None, and what is wrong, when it cannot be read."""
+    mistakes: dict[str, str] = {}
+    pairs: dict[str, dict[str, str]] = {"roles": {}, "stores": {}}
+    for field, example in (("roles", "office = operator"), ("stores", "harbour = 1, 2")):
+        for line in filter(None, map(str.strip, given[field].splitlines())):
+            group, _, value = (part.strip() for part in line.rpartition("="))
+            if not group or not value:
+                mistakes[field] = f"One line each, with = between, such as: {example}."
+            pairs[field][group] = value
+    if mistakes:
+        return None, mistakes
+    secret = given.get(sign_in.SECRET, "")
+    wished = Wished(
+        issuer=given["issuer"],
+        client_id=given["client_id"],
+        client_secret=secret or ("" if f"{sign_in.SECRET}.drop" in given else None),
+        name=given["name"],
+        claim=given["claim"],
+        scopes=given["scopes"].split(),
+        roles=pairs["roles"],
+        default_role=given["default_role"] or None,
+        stores={group: codes.replace(",", " ").split() for group, codes in pairs["stores"].items()},
+        email_domains=given["email_domains"].replace(",", " ").split(),
+    )
+    return wished, {}
 
 
 def _page(
-    request: Request, *, found: Provider | None = None, why: str = "", is_checked: bool = False
+    request: Request,
+    status: int = 200,
+    *,
+    why: str = "",
+    typed: Given | None = None,
+    mistakes: Mapping[str, str] | None = None,
+    found: Described | None = None,
+    is_checked: bool = False,
 ) -> Response:
-    rules = console_of(request).rules()
+    rules, now = console_of(request).rules(), shown(request)
     try:
         address = _back(request)
     except SignInRefused:
         address = ""
+    held = {**_held(now), **{name: _first(typed or {}, name) for name in typed or ()}}
     return page(
         request,
         "settings_sign_in.html",
+        status,
         part="sign-in",
-        oidc=rules.oidc,
+        now_set=now,
+        held=held,
+        mistakes=mistakes or {},
+        roles=[role.word for role in ROLES],
         back=address,
         found=found,
         why=why,

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from tillbridge.actions import Carried, Previewed, TakenBack
 from tillbridge.model.errors import SyncError
+from tillbridge.views.kinds import kinds_of_people
 from tillbridge.views.runs import plan, plans, run, runs, work
 from tillbridge.web.api.answers import status_of
 from tillbridge.web.api.given import Number
@@ -71,10 +72,12 @@ def undo(request: Request, number: Number, dry: Annotated[str, Form()] = "") -> 
 def _run(
     request: Request, number: Number, *, status: int = 200, back: TakenBack | None = None, why: str = ""
 ) -> Response:
-    found = run(books_of(request), number)
+    books = books_of(request)
+    found = run(books, number)
     if found is None:
         raise NotHere
-    return page(request, "run.html", status, found=found, back=back, why=why)
+    kinds = kinds_of_people(books.config)
+    return page(request, "run.html", status, found=found, back=back, why=why, kinds=kinds)
 
 
 def show_plan(request: Request, number: Number) -> Response:
@@ -130,16 +133,21 @@ def drop(request: Request, number: Number) -> Response:
 def steer(request: Request, verb: Annotated[str, Form()], stream: Annotated[str, Form()] = "") -> Response:
     """Let the connection, or one of its streams, rest, go on, or be due at once."""
     connection = request.path_params["connection"]
-    act, named = actions_of(request), stream or None
     with console_of(request).noting(visitor_of(request), verb[:20], connection, stream=stream[:40]):
-        match verb:
-            case "pause":
-                act.pause(connection, named, "paused in the console")
-            case "resume":
-                act.resume(connection, named)
-            case "run-now":
-                act.run_now(connection, named)
-            case _:
-                raise Unfit("A stream is paused, resumed or run now.")
+        steered(request, verb, stream)
     said = {"pause": "paused", "resume": "resumed", "run-now": "queued"}
     return done(f"/c/{connection}/runs", said[verb])
+
+
+def steered(request: Request, verb: str, stream: str) -> None:
+    """Do what a page asks of the connection, or with `stream` of one of its streams. Raises Unfit."""
+    connection, act, named = request.path_params["connection"], actions_of(request), stream or None
+    match verb:
+        case "pause":
+            act.pause(connection, named, "paused in the console")
+        case "resume":
+            act.resume(connection, named)
+        case "run-now":
+            act.run_now(connection, named)
+        case _:
+            raise Unfit("A stream is paused, resumed or run now.")

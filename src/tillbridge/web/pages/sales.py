@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from tillbridge.actions import Replayed
 from tillbridge.model.errors import SyncError
+from tillbridge.views.kinds import kinds_by_object
 from tillbridge.views.receipt import receipt
 from tillbridge.views.sales import Status, Type, Wanted, amount_in, sales
 from tillbridge.web.api.answers import status_of
@@ -89,7 +90,10 @@ def compare(request: Request, sale: str) -> Response:
     except SyncError as error:
         why, (status, _) = str(error), status_of(error)
     if is_part(request):
-        return page(request, "receipt_difference.html", status, difference=found, why=why, sale=sale)
+        kinds = kinds_by_object(books.config)
+        return page(
+            request, "receipt_difference.html", status, difference=found, why=why, sale=sale, kinds=kinds
+        )
     return _shown(request, sale, status, found, why)
 
 
@@ -100,7 +104,16 @@ def _shown(
     found = receipt(books, sale, stores=stores_of(request, books))
     if found is None:
         raise NotHere
-    return page(request, "receipt.html", status, receipt=found, difference=difference, why=why, sale=sale)
+    return page(
+        request,
+        "receipt.html",
+        status,
+        receipt=found,
+        difference=difference,
+        why=why,
+        sale=sale,
+        kinds=kinds_by_object(books.config),
+    )
 
 
 def _amount(text: str) -> Decimal | None:

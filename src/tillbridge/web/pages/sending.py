@@ -11,7 +11,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from tillbridge.actions import Kind
-from tillbridge.engine.jobs import Job, JobFailed
+from tillbridge.engine.jobs import Job, JobFailed, why_not
 from tillbridge.model.errors import SyncError
 from tillbridge.web.api.answers import status_of
 from tillbridge.web.console import actions_of, books_of, console_of, visitor_of
@@ -47,7 +47,7 @@ def came(request: Request, place: str, number: str, run: str) -> Response:
             request, place, number, failed=f"The service could not do it ({error}); its log says why."
         )
     if answer is not None and answer.get("outcome") != "done":
-        return _told(request, place, number, failed=str(answer.get("why") or "It was not done."))
+        return _told(request, place, number, failed=why_not(answer))
     return _told(request, place, number, run=run, answer=answer)
 
 

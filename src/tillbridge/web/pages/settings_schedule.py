@@ -8,9 +8,9 @@ from fastapi import Form, Request
 from starlette.responses import Response
 
 from tillbridge.views.runs import Work, work
-from tillbridge.web.console import actions_of, books_of, console_of, visitor_of
-from tillbridge.web.errors import Unfit
+from tillbridge.web.console import books_of, console_of, visitor_of
 from tillbridge.web.pages import settings as shared
+from tillbridge.web.pages.runs import steered
 from tillbridge.web.pages.settings import Given
 from tillbridge.web.rendering import done, is_part, page
 
@@ -36,16 +36,8 @@ def steer(
     stream: Annotated[str, Form(max_length=80)] = "",
 ) -> Response:
     """Let the connection, or one of its streams, rest, go on, or be due at once."""
-    connection, act, named = request.path_params["connection"], actions_of(request), stream or None
-    match verb:
-        case "pause":
-            act.pause(connection, named, "paused in the console")
-        case "resume":
-            act.resume(connection, named)
-        case "run-now":
-            act.run_now(connection, named)
-        case _:
-            raise Unfit("A stream is paused, resumed or run now.")
+    connection = request.path_params["connection"]
+    steered(request, verb, stream)
     console_of(request).note(visitor_of(request), _SAID[verb], connection, stream=stream)
     return done(f"/c/{connection}/settings/schedule", _SAID[verb])
 

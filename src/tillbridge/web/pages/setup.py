@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -9,13 +10,13 @@ from fastapi import Form, Request
 from starlette.responses import Response
 
 from tillbridge import installation
-from tillbridge.model.errors import ConfigurationInvalid
+from tillbridge.model.errors import ConfigurationInvalid, SyncError
 from tillbridge.setup import steps
-from tillbridge.setup.errands import Errand
+from tillbridge.setup.errands import Errand, Work
 from tillbridge.setup.setups import Setups, Standing
 from tillbridge.setup.steps import STEPS, State
-from tillbridge.web.console import Console, console_of, visitor_of
-from tillbridge.web.errors import NotHere
+from tillbridge.web.console import Console, Deed, console_of, visitor_of
+from tillbridge.web.errors import Answered, NotHere
 from tillbridge.web.rendering import done, go, is_part, page
 
 ICONS = {
@@ -30,6 +31,9 @@ ICONS = {
     steps.LOAD: "history",
     steps.LIVE: "player-play",
 }
+
+# Of a name that will not do, the audit log keeps so much.
+_NAME_SHOWN = 60
 
 _SAYS = {"done": "done", "next": "next", "open": "to do", "closed": "later"}
 
@@ -75,11 +79,42 @@ def begin(request: Request, name: Annotated[str, Form()] = "") -> Response:
     """Begin to set up another connection."""
     setups, name = setups_of(request), name.strip()
     try:
-        setups.begin(name)
+        with noting(request, name[:_NAME_SHOWN], "set-up begun"):
+            setups.begin(name)
     except ConfigurationInvalid as error:
         return _start(request, 422, name=name, mistakes=mistakes_in(error))
-    note(request, name, "set-up begun")
     return go(address(name))
+
+
+def ask_to_drop(request: Request, name: str) -> Response:
+    """Ask whether a set-up is really to be forgotten."""
+    return _drop_page(request, name)
+
+
+def drop(request: Request, name: str) -> Response:
+    """Forget a set-up that never went live."""
+    standing_of(request, name)
+    try:
+        dropped(request, name)
+    except SyncError as error:
+        return _drop_page(request, name, 409, why=str(error))
+    return done("/set-up", "set-up-dropped")
+
+
+def dropped(request: Request, name: str) -> None:
+    """Forget a set-up, and whatever is held open of it. Raises Halted, Busy."""
+    console = console_of(request)
+    with noting(request, name, "set-up dropped"):
+        console.setups.drop(name)
+    console.library.forget(name)
+    console.fields.forget(name)
+
+
+def _drop_page(request: Request, name: str, status: int = 200, *, why: str = "") -> Response:
+    standing = standing_of(request, name)
+    known = setups_of(request).kept(name)
+    installed = bool((known.found.get(steps.PACKAGE) or {}).get("success"))
+    return page(request, "setup_drop.html", status, standing=standing, installed=installed, why=why)
 
 
 def _start(
@@ -146,11 +181,10 @@ def step_page(
     )
 
 
-def is_closed(request: Request, name: str, step: str) -> Response | None:
-    """Return the page that says what has to be done first; None when nothing has."""
-    if not standing_of(request, name).missing(step):
-        return None
-    return step_page(request, name, step, "setup_closed.html")
+def check_open(request: Request, name: str, step: str) -> None:
+    """Raise Answered, with the page that says what has to be done before this step."""
+    if standing_of(request, name).missing(step):
+        raise Answered(step_page(request, name, step, "setup_closed.html"))
 
 
 def _shown(standing: Standing, here: str) -> list[Shown]:
@@ -202,6 +236,18 @@ def who(request: Request) -> str:
     return visitor_of(request).audit_name
 
 
-def note(request: Request, name: str, what: str, **detail: object) -> None:
-    """Write down what somebody did in a set-up."""
-    console_of(request).note(visitor_of(request), what, name, **detail)
+def noting(request: Request, name: str, what: str, **detail: object) -> AbstractContextManager[Deed]:
+    """Write down what somebody does in a set-up, and whether it was done."""
+    return console_of(request).noting(visitor_of(request), what, name, **detail)
+
+
+def begun(request: Request, name: str, step: str, what: str, work: Work) -> Errand:
+    """Begin what takes a while, and write down how it has ended once it has."""
+    console, visitor = console_of(request), visitor_of(request)
+
+    def noted(errand: Errand) -> None:
+        with console.noting(visitor, what, name) as deed:
+            work(errand)
+            deed.came.update(errand.came)
+
+    return console.setups.errand(name, step, noted)

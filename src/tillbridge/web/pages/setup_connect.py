@@ -7,6 +7,7 @@ stored, and an empty field leaves it so.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -15,17 +16,19 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
 from tillbridge import installation
-from tillbridge.connectors.lightspeed_r.client import API_URL, AUTH_URL
+from tillbridge.connectors.lightspeed_r.authorize import NamedAccount
 from tillbridge.model.errors import ConfigurationInvalid, SyncError
+from tillbridge.model.writing import CrmOrg
 from tillbridge.setup import consent, crm, steps, till
 from tillbridge.setup.draft import Consent
-from tillbridge.setup.setups import aside
 from tillbridge.web.console import visitor_of
 from tillbridge.web.errors import NotHere
 from tillbridge.web.pages import setup
 from tillbridge.web.rendering import done, go
 
 _CODE_MAX = 4_000
+# Of an id that will not do, the audit log keeps so much.
+_ACCOUNT_SHOWN = 40
 _KEY_BYTES_MAX = 20_000
 
 
@@ -56,23 +59,33 @@ def ask_till(
         auth_url=auth_url,
     )
     try:
-        till.ask(setup.setups_of(request), name, said, _session(request))
+        till_asked(request, name, said)
     except ConfigurationInvalid as error:
         entered = {"client_id": client_id, "writes": said.writes, "api_url": api_url, "auth_url": auth_url}
         return _till_page(request, name, 422, entered=entered, mistakes=setup.mistakes_in(error))
-    setup.note(request, name, "consent asked for", side=steps.LIGHTSPEED)
     return go(setup.address(name, steps.LIGHTSPEED))
+
+
+def till_asked(request: Request, name: str, said: till.Answers) -> str:
+    """Keep what was said, and return where somebody allows it. Raises ConfigurationInvalid."""
+    with setup.noting(request, name, "consent asked for", side=steps.LIGHTSPEED):
+        return till.ask(setup.setups_of(request), name, said, _session(request))
 
 
 def choose_account(request: Request, name: str, account: Annotated[str, Form()] = "") -> Response:
     """Take one of the accounts that the consent is good for."""
     setup.standing_of(request, name)
     try:
-        till.choose(setup.setups_of(request), name, account, setup.who(request))
+        account_chosen(request, name, account)
     except ConfigurationInvalid as error:
         return _till_page(request, name, 422, mistakes=setup.mistakes_in(error))
-    setup.note(request, name, "till connected", account=account)
     return setup.finish(name, steps.LIGHTSPEED)
+
+
+def account_chosen(request: Request, name: str, account: str) -> None:
+    """Take one of the accounts that the consent is good for. Raises ConfigurationInvalid."""
+    with setup.noting(request, name, "till connected", account=account[:_ACCOUNT_SHOWN]) as deed:
+        till.choose(setup.setups_of(request), name, account, deed.by)
 
 
 def _till_page(
@@ -84,33 +97,23 @@ def _till_page(
     mistakes: dict[str, str] | None = None,
     why: str = "",
 ) -> Response:
+    setup.standing_of(request, name)
     setups = setup.setups_of(request)
-    kept = setups.kept(name) if setups.is_known(name) else None
-    written = setups.settings(name).get("lightspeed", {}) if kept else {}
-    found = kept.found if kept else {}
-    shown = {
-        "client_id": _text(written.get("client_id")),
-        "writes": True,
-        "api_url": _text(written.get("api_url")) or API_URL,
-        "auth_url": _text(written.get("auth_url")) or AUTH_URL,
-        **found.get("till", {}),
-        **(entered or {}),
-    }
-    accounts = found.get("accounts") or []
+    said = till.shown(setups, name)
     return setup.step_page(
         request,
         name,
         steps.LIGHTSPEED,
         "setup_lightspeed.html",
         status,
-        shown=shown,
+        shown={**asdict(said), **(entered or {})},
         mistakes=mistakes or {},
         why=why,
-        has_secret=bool(kept and setups.sealed(name) & {till.SECRET, aside(till.SECRET)}),
+        has_secret=said.has_secret,
         simulators=setups.allows_simulators(),
-        consent=_waiting(request, name, steps.LIGHTSPEED),
-        accounts=accounts if len(accounts) > 1 else [],
-        account=_text(written.get("account_id")),
+        consent=waiting(request, name, steps.LIGHTSPEED),
+        accounts=said.accounts if len(said.accounts) > 1 else [],
+        account=said.account,
         back=callback(request, steps.LIGHTSPEED),
     )
 
@@ -119,15 +122,22 @@ def till_answered(request: Request, state: str = "", code: str = "", error: str 
     """Take the answer that Lightspeed sends somebody back with."""
 
     def take(name: str) -> Response:
-        setups = setup.setups_of(request)
-        found = till.answer(setups, name, state=state, code=code[:_CODE_MAX], session=_session(request))
-        if len(found) != 1:
+        if len(till_taken(request, name, state, code)) != 1:
             return go(setup.address(name, steps.LIGHTSPEED))
-        till.choose(setups, name, found[0].id, setup.who(request))
-        setup.note(request, name, "till connected", account=found[0].id)
         return setup.finish(name, steps.LIGHTSPEED)
 
     return _answered(request, state, code, error, take, _till_page, "Lightspeed")
+
+
+def till_taken(request: Request, name: str, state: str, code: str) -> list[NamedAccount]:
+    """Trade an answer for the accounts that it is good for; a single one is chosen. Raises SyncError."""
+    setups = setup.setups_of(request)
+    with setup.noting(request, name, "consent answered", side=steps.LIGHTSPEED) as deed:
+        found = till.answer(setups, name, state=state, code=code[:_CODE_MAX], sessions=_sessions(request))
+        deed.came["accounts"] = len(found)
+    if len(found) == 1:
+        account_chosen(request, name, found[0].id)
+    return found
 
 
 # --- Salesforce ----------------------------------------------------------------------------------
@@ -165,7 +175,6 @@ async def ask_crm(
 
 def _connect_crm(request: Request, name: str, said: crm.Answers) -> Response:
     setup.standing_of(request, name)
-    setups = setup.setups_of(request)
     entered = {
         "auth": said.auth,
         "login": said.login,
@@ -175,24 +184,42 @@ def _connect_crm(request: Request, name: str, said: crm.Answers) -> Response:
     }
     try:
         if said.auth == "refresh_token":
-            crm.ask(setups, name, said, _session(request), callback(request, steps.SALESFORCE))
-            setup.note(request, name, "consent asked for", side=steps.SALESFORCE)
+            crm_asked(request, name, said)
             return go(setup.address(name, steps.SALESFORCE))
-        org = crm.log_in(setups, name, said, setup.who(request))
+        logged_in(request, name, said)
     except ConfigurationInvalid as error:
         return _crm_page(request, name, 422, entered=entered, mistakes=setup.mistakes_in(error))
     except SyncError as error:
         return _crm_page(request, name, 422, entered=entered, why=_sentence(str(error)))
-    setup.note(request, name, "org connected", org=org.id, by=said.auth)
     return setup.finish(name, steps.SALESFORCE)
+
+
+def crm_asked(request: Request, name: str, said: crm.Answers) -> str:
+    """Keep what was said, and return where somebody allows it. Raises ConfigurationInvalid."""
+    with setup.noting(request, name, "consent asked for", side=steps.SALESFORCE):
+        back = callback(request, steps.SALESFORCE)
+        return crm.ask(setup.setups_of(request), name, said, _session(request), back)
+
+
+def logged_in(request: Request, name: str, said: crm.Answers) -> CrmOrg:
+    """Log in without a browser, and keep how. Raises SyncError."""
+    with setup.noting(request, name, "org connected", by=said.auth[:_ACCOUNT_SHOWN]) as deed:
+        org = crm.log_in(setup.setups_of(request), name, said, deed.by)
+        deed.came["org"] = org.id
+    return org
 
 
 def make_key(request: Request, name: str) -> Response:
     """Make a key pair: the key is sealed, its certificate is there to be downloaded."""
     setup.standing_of(request, name)
-    crm.make_key(setup.setups_of(request), name)
-    setup.note(request, name, "key made")
+    key_made(request, name)
     return done(f"{setup.address(name, steps.SALESFORCE)}?auth=jwt", "key-made")
+
+
+def key_made(request: Request, name: str) -> None:
+    """Make a key pair, and write down who did."""
+    with setup.noting(request, name, "key made"):
+        crm.make_key(setup.setups_of(request), name)
 
 
 def certificate(request: Request, name: str) -> Response:
@@ -214,42 +241,23 @@ def _crm_page(
     mistakes: dict[str, str] | None = None,
     why: str = "",
 ) -> Response:
-    setups = setup.setups_of(request)
     setup.standing_of(request, name)
-    written = setups.settings(name).get("salesforce", {})
-    found = setups.kept(name).found
-    login_url = _text(written.get("login_url"))
-    shown = {
-        "auth": written.get("auth", "jwt" if written else "refresh_token"),
-        "login": _login_of(login_url),
-        "domain": login_url if _login_of(login_url) == "own" else "",
-        "client_id": _text(written.get("client_id")),
-        "username": _text(written.get("username")),
-        **found.get("crm", {}),
-        **(entered or {}),
-    }
-    sealed = setups.sealed(name)
+    said = crm.shown(setup.setups_of(request), name)
     return setup.step_page(
         request,
         name,
         steps.SALESFORCE,
         "setup_salesforce.html",
         status,
-        shown=shown,
+        shown={**asdict(said), **(entered or {})},
         mistakes=mistakes or {},
         why=why,
-        has_secret=bool(sealed & {crm.SECRET, aside(crm.SECRET)}),
-        has_key=bool(sealed & {crm.KEY, aside(crm.KEY)}),
-        has_certificate=bool(found.get("certificate")),
-        consent=_waiting(request, name, steps.SALESFORCE),
+        has_secret=said.has_secret,
+        has_key=said.has_key,
+        has_certificate=bool(said.certificate),
+        consent=waiting(request, name, steps.SALESFORCE),
         back=callback(request, steps.SALESFORCE),
     )
-
-
-def _login_of(login_url: str) -> str:
-    if not login_url:
-        return "production"
-    return next((name for name, url in crm.LOGINS.items() if url == login_url), "own")
 
 
 def crm_answered(
@@ -258,18 +266,21 @@ def crm_answered(
     """Take the answer that Salesforce sends somebody back with."""
 
     def take(name: str) -> Response:
-        org = crm.answer(
-            setup.setups_of(request),
-            name,
-            state=state,
-            code=code[:_CODE_MAX],
-            session=_session(request),
-            by=setup.who(request),
-        )
-        setup.note(request, name, "org connected", org=org.id, by="consent")
+        crm_taken(request, name, state, code)
         return setup.finish(name, steps.SALESFORCE)
 
     return _answered(request, state, code, error or error_description, take, _crm_page, "Salesforce")
+
+
+def crm_taken(request: Request, name: str, state: str, code: str) -> CrmOrg:
+    """Trade an answer, and keep how to come back. Raises SyncError."""
+    setups = setup.setups_of(request)
+    with setup.noting(request, name, "org connected", by="consent") as deed:
+        org = crm.answer(
+            setups, name, state=state, code=code[:_CODE_MAX], sessions=_sessions(request), by=deed.by
+        )
+        deed.came["org"] = org.id
+    return org
 
 
 # --- what both share -----------------------------------------------------------------------------
@@ -307,24 +318,24 @@ def _answered(
 
 
 def _session(request: Request) -> str:
-    session = visitor_of(request).session
-    if not session:
-        raise NotHere  # A token of a program has no browser that could come back.
-    return session
+    """Return what a question is bound to: the browser that asks, or the person whose program does."""
+    return _sessions(request)[0]
 
 
-def _waiting(request: Request, name: str, side: str) -> Consent | None:
-    """Return the consent that this browser has asked for and that was not answered yet."""
+def _sessions(request: Request) -> tuple[str, ...]:
+    """Return what whoever brings an answer may have asked as."""
+    visitor = visitor_of(request)
+    as_person = (consent.of_person(visitor.person.id),) if visitor.person else ()
+    return (visitor.session, *as_person) if visitor.session else as_person
+
+
+def waiting(request: Request, name: str, side: str) -> Consent | None:
+    """Return the consent that whoever asks has asked for and that was not answered yet."""
     setups = setup.setups_of(request)
     found = setups.kept(name).consents.get(side)
-    if found is None or found.session != visitor_of(request).session or setups.now() > found.until:
+    if found is None or found.session not in _sessions(request) or setups.now() > found.until:
         return None
     return found
-
-
-def _text(written: object) -> str:
-    """Show a setting as it is written; one that names a variable is not shown here."""
-    return str(written) if isinstance(written, str | int) else ""
 
 
 def _sentence(text: str) -> str:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from tillbridge.model.errors import SyncError
 from tillbridge.setup import steps
-from tillbridge.setup.fields import LINES_MAX, Fields
+from tillbridge.setup.fields import LINES_MAX, Fields, Sheet
 from tillbridge.web.console import console_of
 from tillbridge.web.errors import NotHere, Unfit
 from tillbridge.web.pages import setup
@@ -20,8 +20,7 @@ _TEXT_MAX = 500
 
 def show(request: Request, name: str, table: str = "customer") -> Response:
     """Show a table of the map beside real rows."""
-    if (closed := setup.is_closed(request, name, steps.FIELDS)) is not None:
-        return closed
+    setup.check_open(request, name, steps.FIELDS)
     return _page(request, name, table)
 
 
@@ -36,8 +35,7 @@ def save(
     new_line: Annotated[str, Form()] = "",
 ) -> Response:
     """Try lines on real rows, or keep them when nothing is wrong with any."""
-    if (closed := setup.is_closed(request, name, steps.FIELDS)) is not None:
-        return closed
+    setup.check_open(request, name, steps.FIELDS)
     targets, texts = target or [], line or []
     if len(targets) != len(texts) or len(targets) > LINES_MAX:
         raise Unfit("This form was changed on its way. Open the page again.")
@@ -48,10 +46,7 @@ def save(
     if new_target.strip() and new_line.strip():
         lines[new_target.strip()[:_TEXT_MAX]] = new_line.strip()[: _TEXT_MAX + 1]
     if do == "save" and not is_part(request):
-        sheet = fields_of(request).save(name, table, _known(request, name, table, lines))
-        if not sheet.mistakes:
-            setup.setups_of(request).done(name, steps.FIELDS, setup.who(request), "looked at")
-            setup.note(request, name, "field map changed", table=table)
+        if not kept(request, name, table, lines).mistakes:
             return done(f"{setup.address(name, steps.FIELDS)}?table={table}", "saved")
         return _page(request, name, table, 422, lines=lines)
     return _page(request, name, table, lines=lines)
@@ -59,13 +54,25 @@ def save(
 
 def finish(request: Request, name: str) -> Response:
     """Go on with the map as it is."""
-    if (closed := setup.is_closed(request, name, steps.FIELDS)) is not None:
-        return closed
-    written = setup.setups_of(request).settings(name).get("map", {})
-    own = sum(len(lines) for lines in written.values())
-    told = f"{own} of your own" if own else "as shipped"
-    setup.setups_of(request).done(name, steps.FIELDS, setup.who(request), told, changed=False)
+    setup.check_open(request, name, steps.FIELDS)
+    finished(request, name)
     return setup.finish(name, steps.FIELDS)
+
+
+def finished(request: Request, name: str) -> None:
+    """Note that the map is right as it is, and who said so."""
+    with setup.noting(request, name, "field map kept as it is") as deed:
+        fields_of(request).finish(name, deed.by)
+
+
+def kept(request: Request, name: str, table: str, lines: dict[str, str]) -> Sheet:
+    """Keep a table unless something is wrong with it, and write down what came of it. Raises NotHere."""
+    known(request, name, table)
+    with setup.noting(request, name, "field map changed", table=table) as deed:
+        sheet = fields_of(request).keep(name, table, lines, deed.by)
+        if sheet.mistakes:
+            deed.came["refused"] = f"{len(sheet.mistakes)} lines would not do"
+    return sheet
 
 
 def fields_of(request: Request) -> Fields:
@@ -73,10 +80,10 @@ def fields_of(request: Request) -> Fields:
     return console_of(request).fields
 
 
-def _known(request: Request, name: str, table: str, lines: dict[str, str]) -> dict[str, str]:
+def known(request: Request, name: str, table: str) -> None:
+    """Raise NotHere when this connection writes no such table."""
     if table not in fields_of(request).tables(name):
         raise NotHere
-    return lines
 
 
 def _page(

@@ -8,7 +8,6 @@ from starlette.responses import Response
 from tillbridge import config as configuration
 from tillbridge.model.errors import SyncError
 from tillbridge.setup import load, steps
-from tillbridge.setup.errands import Errand
 from tillbridge.views.runs import plan
 from tillbridge.views.sales import sales
 from tillbridge.web.console import console_of
@@ -19,8 +18,7 @@ from tillbridge.work import wanted_streams
 
 def show_load(request: Request, name: str) -> Response:
     """Show what the first load would bring, or how far looking is."""
-    if (closed := setup.is_closed(request, name, steps.LOAD)) is not None:
-        return closed
+    setup.check_open(request, name, steps.LOAD)
     if (part := setup.progress(request, name, steps.LOAD)) is not None:
         return part
     found = setup.setups_of(request).found(name, load.FOUND)
@@ -39,33 +37,36 @@ def show_load(request: Request, name: str) -> Response:
 
 def look(request: Request, name: str) -> Response:
     """Look at what the first load would bring."""
-    if (closed := setup.is_closed(request, name, steps.LOAD)) is not None:
-        return closed
-    setups, actions = setup.setups_of(request), console_of(request).actions
-
-    def work(errand: Errand) -> None:
-        load.look(setups, actions, name, errand)
-
-    setups.errand(name, steps.LOAD, work)
+    setup.check_open(request, name, steps.LOAD)
+    look_ahead(request, name)
     return go(setup.address(name, steps.LOAD))
+
+
+def look_ahead(request: Request, name: str) -> None:
+    """Begin to look at what the first load would bring."""
+    work = load.errand_of(setup.setups_of(request), console_of(request).actions, name)
+    setup.begun(request, name, steps.LOAD, "first load looked at", work)
 
 
 def approve(request: Request, name: str) -> Response:
     """Agree to the first load."""
-    if (closed := setup.is_closed(request, name, steps.LOAD)) is not None:
-        return closed
+    setup.check_open(request, name, steps.LOAD)
     setups = setup.setups_of(request)
     if not setups.found(name, load.FOUND):
         return go(setup.address(name, steps.LOAD))
-    load.approve(setups, console_of(request).actions, name, setup.who(request))
-    setup.note(request, name, "first load approved")
+    approved(request, name)
     return setup.finish(name, steps.LOAD)
+
+
+def approved(request: Request, name: str) -> None:
+    """Agree to the first load, and write down who did."""
+    with setup.noting(request, name, "first load approved") as deed:
+        load.approve(setup.setups_of(request), console_of(request).actions, name, deed.by)
 
 
 def show_live(request: Request, name: str) -> Response:
     """Show what is about to begin; and once it has, what has come across so far."""
-    if (closed := setup.is_closed(request, name, steps.LIVE)) is not None:
-        return closed
+    setup.check_open(request, name, steps.LIVE)
     console, standing = console_of(request), setup.standing_of(request, name)
     if not standing.is_live:
         return setup.step_page(request, name, steps.LIVE, "setup_live.html", arrived=None)
@@ -86,15 +87,19 @@ def show_live(request: Request, name: str) -> Response:
 
 def go_live(request: Request, name: str) -> Response:
     """Let the connection begin."""
-    if (closed := setup.is_closed(request, name, steps.LIVE)) is not None:
-        return closed
-    setups = setup.setups_of(request)
-    wanted = wanted_streams(configuration.load(setups.home(name), setups.env))
+    setup.check_open(request, name, steps.LIVE)
     try:
-        setups.go_live(name, setup.who(request), wanted)
+        went_live(request, name)
     except SyncError as error:
         return setup.step_page(
             request, name, steps.LIVE, "setup_live.html", 503, arrived=None, why=str(error)
         )
-    setup.note(request, name, "went live")
     return go(setup.address(name, steps.LIVE))
+
+
+def went_live(request: Request, name: str) -> None:
+    """Let the connection begin, and write down who did."""
+    setups = setup.setups_of(request)
+    with setup.noting(request, name, "went live") as deed:
+        wanted = wanted_streams(configuration.load(setups.home(name), setups.env))
+        setups.go_live(name, deed.by, wanted)

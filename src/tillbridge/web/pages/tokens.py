@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Form, Request
 from starlette.responses import Response
 
+from tillbridge.web.api.given import NUMBER_MAX
 from tillbridge.web.console import console_of
 from tillbridge.web.errors import NotHere, Unfit
 from tillbridge.web.rendering import done, page, visitor_of
@@ -52,7 +53,7 @@ def scopes_of(visitor: Visitor) -> list[str]:
     ]
 
 
-def end_own(request: Request, number: Annotated[int, Form()]) -> Response:
+def end_own(request: Request, number: Annotated[int, Form(ge=1, le=NUMBER_MAX)]) -> Response:
     """End one of one's own tokens."""
     visitor = visitor_of(request)
     assert visitor.person is not None
@@ -67,7 +68,7 @@ def show_all(request: Request) -> Response:
     return page(request, "tokens.html", tokens=console.access.tokens(), owners=owners, part="tokens")
 
 
-def end_any(request: Request, number: Annotated[int, Form()]) -> Response:
+def end_any(request: Request, number: Annotated[int, Form(ge=1, le=NUMBER_MAX)]) -> Response:
     """End anybody's token."""
     _end(request, number, None)
     return done("/settings/tokens", "token-ended")

@@ -19,7 +19,7 @@ import json
 import re
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -36,6 +36,9 @@ from tillbridge.web.security.addresses import refusal
 
 # Signatures that anybody can check and only the provider can make. None of them is "none" or a shared secret.
 METHODS = ("RS256", "ES256")
+
+# Their keys: https://datatracker.ietf.org/doc/html/rfc7518#section-6.1
+_KINDS = frozenset({"RSA", "EC"})
 
 # So long somebody may take at the provider.
 FLOW_SECONDS = 600.0
@@ -68,6 +71,21 @@ class Provider(msgspec.Struct, frozen=True):
     jwks_uri: str
     token_endpoint_auth_methods_supported: tuple[str, ...] = ("client_secret_basic",)
     authorization_response_iss_parameter_supported: bool = False
+    scopes_supported: tuple[str, ...] | None = None
+    claims_supported: tuple[str, ...] | None = None
+    code_challenge_methods_supported: tuple[str, ...] | None = None
+
+
+class Described(msgspec.Struct, frozen=True, kw_only=True):
+    """What an administrator is told of a provider that was tried. Null: it does not say."""
+
+    issuer: str
+    signs_in_at: str
+    keys: int  # that sign by a method that we take
+    takes_secret_by: list[str]
+    knows_pkce: bool | None
+    lacks_scopes: list[str] | None
+    names_claim: bool | None
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
@@ -260,6 +278,29 @@ class Identity:
                 raise
             self._provider = (issuer, now, found)
             return found
+
+    def describe(self, issuer: str, scopes: Collection[str], claim: str) -> Described:
+        """Ask a provider what it is, whether or not it is set. Raises SignInRefused."""
+        found = self._discovered(issuer)
+        reply = self._asked("GET", found.jwks_uri)
+        if reply.status != 200:
+            raise SignInRefused(f"The identity provider does not show its keys ({reply.status}).")
+        held = _document(reply).get("keys")
+        keys = [each for each in held if isinstance(each, dict)] if isinstance(held, list) else []
+        pkce, known, named = (
+            found.code_challenge_methods_supported,
+            found.scopes_supported,
+            found.claims_supported,
+        )
+        return Described(
+            issuer=found.issuer,
+            signs_in_at=urlsplit(found.authorization_endpoint).hostname or "",
+            keys=sum(each.get("kty") in _KINDS for each in keys),
+            takes_secret_by=list(found.token_endpoint_auth_methods_supported),
+            knows_pkce=None if pkce is None else "S256" in pkce,
+            lacks_scopes=None if known is None else [each for each in scopes if each not in known],
+            names_claim=None if named is None else claim.partition(".")[0] in named,
+        )
 
     def _discovered(self, issuer: str) -> Provider:
         reply = self._asked("GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration")

@@ -83,9 +83,26 @@
     const at = new Date(each.dateTime);
     if (Number.isNaN(at.getTime())) return;
     const full = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
-    each.title = full;
+    // A value of a record keeps the spelling of its system for whoever points at it.
+    if (!each.dataset.raw) each.title = full;
     if (/UTC$/.test(each.textContent)) each.textContent = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
   });
+
+  // --- ages grow in a page that is looked at for long; by the server's clock, which the line brings along ---
+  const span = (value) => {
+    if (value < 120) return `${Math.round(value)} s`;
+    if (value < 7200) return `${Math.round(value / 60)} min`;
+    return value < 172800 ? `${Math.round(value / 3600)} h` : `${Math.round(value / 86400)} d`;
+  };
+  const ageing = document.querySelector("[data-ages]");
+  if (ageing) {
+    const ahead = Date.parse(ageing.dataset.ages) - Date.now();
+    setInterval(() => ageing.querySelectorAll("time[datetime]").forEach((each) => {
+      const seconds = (Date.now() + ahead - Date.parse(each.dateTime)) / 1000;
+      const until = each.dataset.until !== undefined;
+      each.textContent = until ? (seconds < 0 ? `in ${span(-seconds)}` : "at once") : `${span(Math.max(0, seconds))} ago`;
+    }), 1000);
+  }
 
   // --- ticks: one box for all, a count, and buttons that wait for the first tick --------------
   const ticked = (form) => {
