@@ -613,7 +613,9 @@ serve` prints. The same description as OpenAPI 3.1: `/api/v1/openapi.json`, for 
 ## Getting in
 
 Make a token in the console: your name at the top right, *Tokens for programs*. A token has its owner's
-role, and a scope: `read` asks, `write` also does. It is shown once.
+role at most, and a scope: `read` asks, `write` also does, `admin` is whatever its owner may (set-ups,
+settings, users and sign-in need it), and `metrics` reads `/metrics` alone. It may be for some connections
+only (`on:NAME`). It is shown once.
 
     curl -H "Authorization: Bearer $TOKEN" https://tillbridge.yourcompany.example/api/v1/connections
 

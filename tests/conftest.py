@@ -19,6 +19,16 @@ for _name in ("stories", "store", "engine", "proof"):
     sys.path.insert(0, str(Path(__file__).parent / _name))
 
 
+# Files of few tests that take minutes begin first, or one worker would end with them long after the other.
+_LONG = ("test_every_stop.py", "test_convergence_", "test_pages_browser.py", "test_runs_browser.py")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Let the files that take longest come first, in whatever order the others are shuffled."""
+    items.sort(key=lambda item: not item.path.name.startswith(_LONG))
+
+
 @pytest.fixture(scope="session")
 def postgres():
     """A real PostgreSQL on a socket in a folder with a short name; the address without a database."""

@@ -108,6 +108,7 @@ LAYERS = {
         (
             *("model", "sync", "store", "engine", "installation", "spending", "turns"),
             *("wiring", "erasures", "alerts", "connectors.http", "hurry", "doings", "actions"),
+            "setup.draft",  # whether the connection is live yet: nothing is written before
         ),
         "actions do what the engine can, in a turn of their own",
     ),

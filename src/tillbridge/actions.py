@@ -35,6 +35,7 @@ from tillbridge.erasures import keep_report, office_of, report_path
 from tillbridge.hurry import HastyClock, HastyHttp
 from tillbridge.model.clock import Clock
 from tillbridge.model.errors import Busy, Halted, SyncError, Transient, outcome_of
+from tillbridge.setup import draft
 from tillbridge.store.arrivals import Arrivals
 from tillbridge.store.dedupe import Clusters
 from tillbridge.store.hours import note_calls
@@ -277,6 +278,7 @@ class Actions:
     def send(self, name: str, kind: Kind, ids: Sequence[str]) -> Sent:
         """Carry exactly these across now, changed or not."""
         wanted: dict[str, list[str]] = {kind: list(dict.fromkeys(ids))}
+        draft.check_live(self._home(name), name)
         if self._service.living(self._dead_after_seconds):
             return self._by_service(name, wanted)
         with self._at_work(name, "sync") as (parts, connection, counts):
@@ -308,7 +310,7 @@ class Actions:
 
     def preview_receipt(self, name: str, sale: str) -> Replayed:
         """Compare what would be sent of a receipt with what the CRM holds. Writes nothing."""
-        with self._at_work(name, "replay") as (_, connection, _counts):
+        with self._at_work(name, "replay", writes=False) as (_, connection, _counts):
             found = replay.preview(connection, sale)
         return Replayed(
             sale=found.sale,
@@ -588,7 +590,7 @@ class Actions:
 
     def check_duplicates(self, name: str, cluster: str) -> bool:
         """Read a cluster's records again; say whether everything was merged that was to be."""
-        with self._at_work(name, "dedupe check") as (parts, connection, counts):
+        with self._at_work(name, "dedupe check", writes=False) as (parts, connection, counts):
             kept = dedupe.check(connection, Clusters(parts.state, parts.vault), cluster)
             counts["checked"] += 1
         if kept is None:
@@ -610,7 +612,7 @@ class Actions:
 
     def preview(self, name: str, customers: Sequence[str] = ()) -> Previewed:
         """Look at what a sync would write of customers, and keep it as a plan."""
-        with self._at_work(name, "preview") as (_, connection, _counts):
+        with self._at_work(name, "preview", writes=False) as (_, connection, _counts):
             found = previews.preview(connection, tuple(dict.fromkeys(customers)))
         return Previewed(
             plan=found.plan.id if found.plan else None,
@@ -669,7 +671,7 @@ class Actions:
 
     def undo(self, name: str, run: int, *, dry: bool) -> TakenBack:
         """Take back what a run changed in customers, as far as it still shows."""
-        with self._at_work(name, "undo") as (parts, connection, counts):
+        with self._at_work(name, "undo", writes=not dry) as (parts, connection, counts):
             backs, found = undo.of_run(connection, run), undo.creations(connection, run)
             if not backs and not found.created_in_crm and not found.created_in_till:
                 raise undo.NothingToUndo(
@@ -699,6 +701,8 @@ class Actions:
     def resume(self, name: str, stream: str | None) -> bool:
         """Let it go on; False when it did not rest."""
         if stream is None:
+            # Letting it go on is the last step of its set-up.
+            draft.check_live(self._home(name), name)
             return self._service.go_on(name, self._now())
         if not self._service.pause_streams(name, *self._named(name, stream), paused=False, now=self._now()):
             raise Unknown(f"{name} has no stream {stream}.")
@@ -730,7 +734,7 @@ class Actions:
     @contextmanager
     def connected(self, name: str, job: str) -> Iterator[Connection]:
         """Hold a connection's turn, connected to both sides, for what set-up does."""
-        with self._at_work(name, job) as (_, connection, _counts):
+        with self._at_work(name, job, writes=False) as (_, connection, _counts):
             yield connection
 
     def _now(self) -> float:
@@ -799,8 +803,15 @@ class Actions:
         return f"{name} is busy, {who}. Nothing was changed; try again in a moment.{slow}"
 
     @contextmanager
-    def _at_work(self, name: str, job: str) -> Iterator[tuple[Parts, Connection, Counter[str]]]:
-        """Hold a connection's turn, connected to both sides, and note the run with what came of it."""
+    def _at_work(
+        self, name: str, job: str, *, writes: bool = True
+    ) -> Iterator[tuple[Parts, Connection, Counter[str]]]:
+        """Hold a connection's turn, connected to both sides, and note the run with what came of it.
+
+        `writes`: it may write to a side, and is refused before the connection goes live.
+        """
+        if writes:
+            draft.check_live(self._home(name), name)
         with self._opened(name, job) as parts:
             run = parts.journal.start(job)
             counts: Counter[str] = Counter()

@@ -418,6 +418,10 @@ def plain(value: Any) -> Any:
 # --- changed -------------------------------------------------------------------------------------
 
 
+# The password goes to nobody but the server that it was entered for.
+_MAIL_SERVER, _PASSWORD = "alerts.smtp_host", "alerts.smtp_password"
+
+
 class Changed(msgspec.Struct, frozen=True, kw_only=True):
     """What was changed: each setting before and after, as far as that may be told."""
 
@@ -442,9 +446,13 @@ def change(
     for path, value in wished.items():
         if path in known and (why := _mistake(known[path], value, refusal)):
             mistakes.append((path, why))
+    document, _ = rewriting.read(home)
+    if (host := wished.get(_MAIL_SERVER)) is not None and _PASSWORD not in wished:
+        kept, before = (rewriting.found(document, path.split(".")) for path in (_PASSWORD, _MAIL_SERVER))
+        if kept is not None and host != before:
+            mistakes.append((_PASSWORD, "belongs to the mail server that it was entered for: enter it again"))
     if mistakes:
         raise ConfigurationInvalid(mistakes)
-    document, _ = rewriting.read(home)
     with sealing(home, env) as seal:
         changes = {
             known[path].parts: _as_written(known[path], value, document, seal)

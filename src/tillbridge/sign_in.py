@@ -179,7 +179,20 @@ def _mistakes(wished: Wished, raw: Mapping[str, Any], refusal: Refusal) -> list[
         for name, held in texts.items()
         if any(len(each) > TEXT_MAX or not each.isprintable() for each in held)
     ]
+    if wished.client_secret is None and raw.get(SECRET) is not None and _goes_elsewhere(wished, raw):
+        text = (
+            "belongs to the issuer and the client id that it was entered for: enter it again, or take it away"
+        )
+        found.append((SECRET, text))
     # Whoever owns the machine may write any address into the file; it is not refused when it stays.
     if wished.issuer != raw.get("issuer") and (why := refusal(wished.issuer)):
         found.append(("issuer", why))
     return found
+
+
+def _goes_elsewhere(wished: Wished, raw: Mapping[str, Any]) -> bool:
+    """Say whether the secret that is kept would go to another provider, or speak for another client."""
+    return any(
+        getattr(wished, name) != raw.get(name) and not _is_fixed(raw, name)
+        for name in ("issuer", "client_id")
+    )

@@ -325,9 +325,40 @@ def test_the_folders_own_connection_goes_and_its_service_stays(world):
     config.write_text(config.read_text("utf-8") + "\n[service]\nport = 9000\n", encoding="utf-8")
     world.cli("backfill")
     assert 0 == world.cli("connection", "remove", "default", "--yes").status
-    assert "[service]\nport = 9000\n" == config.read_text("utf-8")
+    assert "[service]\nport = 9000\n" == config.read_text("utf-8").lstrip()
     left = {path.name for path in world.home.iterdir()}
     assert set() == left & {"key", "tillbridge.sqlite", "tillbridge.log", "secrets.json"}
+
+
+def test_the_installations_sign_in_stays_with_its_secret(world):
+    config = world.home / "tillbridge.toml"
+    kept = (
+        '[console.oidc]\nissuer = "https://login.example.com"\nclient_id = "shop"\n'
+        'client_secret = { secret = "console.oidc.client_secret" }\nroles = { office = "operator" }\n'
+    )
+    config.write_text(f"{config.read_text('utf-8')}\n{kept}", encoding="utf-8")
+    sealed = SealedSecrets(world.home, open_vault(world.home, {}))
+    sealed.set("console.oidc.client_secret", "of the console")
+    sealed.set("alerts.slack_webhook_url", "https://hooks.example.com/1")
+
+    ran = world.cli("connection", "remove", "default", "--yes")
+
+    assert 0 == ran.status, ran.said
+    assert kept == config.read_text("utf-8").lstrip()
+    assert ["console.oidc.client_secret"] == sealed.names()
+    assert "of the console" == SealedSecrets(world.home, open_vault(world.home, {})).get(
+        "console.oidc.client_secret"
+    )
+
+
+def test_nothing_is_written_before_its_set_up_is_over(shops):
+    with draft.changing(shops.folder / "connections" / "north") as kept:
+        kept.begun_at = 1.0
+
+    for words in (("sync",), ("backfill",), ("resume",), ("sync", "--customer", "1")):
+        ran = shops.cli(*words, "--connection", "north")
+        assert (True, True) == (ran.status != 0, "north is still being set up" in ran.said), words
+    assert 0 == shops.cli("preview", "--connection", "north").status
 
 
 def test_a_removed_connection_in_postgresql_leaves_no_schema(found, new_database):

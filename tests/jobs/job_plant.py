@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from tillbridge.engine.jobs import Jobs
 from tillbridge.engine.schedule import dispatch
+from tillbridge.model.errors import SyncError
 from tillbridge.store.service import open_service, service_url
 
 DRIVER = Path(__file__).parent / "driver.py"
@@ -49,6 +50,21 @@ class Plant:
         self.workers.append(process)
         assert process.stdout.readline().startswith("ready"), "the worker did not start"
         return process
+
+    def put_to_sleep(self, process):
+        """Stop a worker where it holds no lock of the file: one that slept on that would stop everybody."""
+
+        def asleep():
+            process.send_signal(signal.SIGSTOP)
+            try:
+                with self.service.begin() as c:
+                    c.execute(sa.text("UPDATE stream SET gen = gen"))
+            except (SyncError, sa.exc.OperationalError):
+                process.send_signal(signal.SIGCONT)
+                return False
+            return True
+
+        until(asleep, "it sleeps, and others can write")
 
     def stream(self, connection, kind, name, every=0.0):
         with self.service.begin() as c:

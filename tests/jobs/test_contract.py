@@ -19,7 +19,7 @@ def test_a_killed_worker_s_slice_is_taken_over_by_another(plant):
     first.kill()
     plant.go()
 
-    _, seconds = until(plant.went("end", "shop/poll/slow/1"), "the other worker ended it")
+    _, seconds = until(plant.went("end"), "the other worker ended it")
 
     assert seconds <= DEAD_AFTER + GRACE
     print(f"taken over after {seconds:.1f} s")
@@ -35,7 +35,7 @@ def test_a_worker_that_comes_back_goes_on_with_what_it_was_killed_at(plant):
     plant.go()
     plant.worker()
 
-    _, seconds = until(plant.went("end", "shop/poll/slow/1"), "it went on")
+    _, seconds = until(plant.went("end"), "it went on")
 
     assert seconds <= DEAD_AFTER + GRACE
 
@@ -45,7 +45,7 @@ def test_a_worker_that_slept_through_its_lease_may_write_no_more(plant):
     sleeper = plant.worker()
     plant.wish("shop", "poll", "slow")
     until(plant.went("begin"), "it is at it")
-    sleeper.send_signal(signal.SIGSTOP)
+    plant.put_to_sleep(sleeper)
     other = plant.worker()
     until(lambda: len(plant.lines("begin")) == 2, "the other worker has taken over")
     sleeper.send_signal(signal.SIGCONT)

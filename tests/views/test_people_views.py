@@ -4,6 +4,7 @@ import pytest
 
 from tillbridge.engine.parting import part
 from tillbridge.engine.people import read_again
+from tillbridge.sync.remedies import Remedy
 from tillbridge.views.customers import customers
 from tillbridge.views.decisions import reviews
 from tillbridge.views.duplicates import duplicates
@@ -152,7 +153,7 @@ def test_a_field_says_how_both_values_stand_to_each_other(pair, field, agreement
 def test_values_that_are_left_alone_say_why(pair):
     told = {each.field: each.stands for each in person(pair.books, pair.ida).fields if each.stands}
 
-    assert told["PersonTitle"].startswith("Neither was edited since they were linked")
+    assert told["PersonTitle"].startswith("Neither was edited since they were last compared")
     assert told[NO_MAIL].startswith("An opt-out is carried when it is newly said")
 
 
@@ -162,6 +163,9 @@ def test_a_value_that_moved_in_salesforce_does_not_agree_until_it_is_carried(pai
     with pair.connected() as connection:
         read_again(connection, [crm_id])
     (found,) = [each for each in person(pair.books, pair.ida).fields if each.field == "PersonTitle"]
+    pair.edit_in_crm(crm_id, PersonTitle="Dr")
+    with pair.connected() as connection:
+        read_again(connection, [crm_id])
 
     assert ("Mrs", "Prof", "differ", None) == (found.till, found.crm, found.agreement, found.stands)
 
@@ -175,3 +179,88 @@ def test_a_field_says_what_kind_of_value_it_holds(pair):
         kinds["Lightspeed_Customer_ID__c"],
         kinds["LastName"],
     )
+
+
+@pytest.mark.parametrize(
+    ("mode", "note", "opt_out"),
+    [
+        (
+            "two_way",
+            (
+                "This field has no way back into Lightspeed: an edit in Salesforce stays there, and "
+                "Lightspeed's next edit is carried across."
+            ),
+            "An opt-out is carried when it is newly said, never when it is taken back.",
+        ),
+        (
+            "crm_to_till",
+            "This field has no way back into Lightspeed, and nothing flows from Lightspeed here.",
+            (
+                "An opt-out newly said in Salesforce is carried across; one taken back is not, and "
+                "nothing flows from Lightspeed."
+            ),
+        ),
+    ],
+)
+def test_what_was_edited_since_is_not_said_to_be_untouched(opened, mode, note, opt_out):
+    """A note has no way back and an opt-out goes one way: both sides differ though Salesforce has moved."""
+    world = opened()
+    world.configure(customers=f'mode = "{mode}"')
+    crm_id = world.person(
+        "Ida", "Moss", email="ida@moss.example", **{NO_MAIL: False, "Lightspeed_Note__c": "Calls on Monday"}
+    )
+    ida = str(world.customer("Ida", "Moss", email="ida@moss.example", title="Mrs"))
+    world.floor.edit("Customer", int(ida), {"Note": {"note": "Likes gold"}})
+    for edit in ({}, {NO_MAIL: True, "Lightspeed_Note__c": "Calls on Friday"}, {NO_MAIL: False}):
+        world.edit_in_crm(crm_id, **edit)
+        world.backfill() if not edit else world.sync()
+        world.pass_time(minutes=20)
+        world.sync()
+    told = {each.field: each for each in person(opened.look_into(world), ida).fields}
+
+    assert ("Likes gold", "Calls on Friday", note) == (
+        told["Lightspeed_Note__c"].till,
+        told["Lightspeed_Note__c"].crm,
+        told["Lightspeed_Note__c"].stands,
+    )
+    assert ("true", "false", opt_out) == (told[NO_MAIL].till, told[NO_MAIL].crm, told[NO_MAIL].stands)
+
+
+@pytest.mark.parametrize(
+    ("mode", "follows"),
+    [("two_way", True), ("fill_blanks", True), ("till_to_crm", False), ("link_only", False)],
+)
+def test_a_page_says_whether_edits_in_salesforce_are_followed(opened, mode, follows):
+    world = opened()
+    world.configure(customers=f'mode = "{mode}"')
+    world.person("Ida", "Moss", email="ida@moss.example")
+    ida = str(world.customer("Ida", "Moss", email="ida@moss.example"))
+    world.backfill()
+
+    assert follows is person(opened.look_into(world), ida).follows_crm
+
+
+# --- somebody who sees one store -----------------------------------------------------------------
+
+
+def test_whoever_sees_one_store_is_not_told_which_values_were_decided_about(opened):
+    """A decision names values that were refused, and nobody knows of which store they were."""
+    world = opened()
+    south = world.shop("Southgate", "Europe/Amsterdam")
+    world.refuse("Account", "LastName", "Novák", "no such family")
+    dora = world.customer("Dora", "Novák", email="dora@mail.example")
+    world.ring(world.item("Ring", "100"), customer=dora, shopID=south)
+    world.backfill()
+    with world.opened() as parts:
+        cause = parts.journal.open_problems()[0].cause
+        decided = Remedy(
+            cause=cause, object="Account", field="LastName", action="replace", seen="Zebedee", given="Smith"
+        )
+        with parts.state.begin() as c:
+            parts.journal.remedy(c, [decided])
+    books = opened.look_into(world)
+    pages = {stores: cause_page(books, cause, stores=stores) for stores in (None, frozenset({str(south)}))}
+
+    assert [("Zebedee", 1), (None, 1)] == [
+        (next((each.seen for each in page.card.decided), None), page.card.count) for page in pages.values()
+    ]

@@ -6,8 +6,11 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
+from tillbridge.store import schema
 from tillbridge.store.days import Days
+from tillbridge.store.verified import Verified
 from tillbridge.views.budget import budget
 from tillbridge.views.certificates import certificate, certificates, store_day
 from tillbridge.views.customers import customers
@@ -18,7 +21,7 @@ from tillbridge.views.person import person
 from tillbridge.views.problems import problem, problem_list, problems
 from tillbridge.views.products import product, products
 from tillbridge.views.receipt import receipt
-from tillbridge.views.roll import Roll
+from tillbridge.views.roll import Found, Roll
 from tillbridge.views.runs import run, runs, work
 from tillbridge.views.sales import Wanted, amount_in, sales
 from tillbridge.views.sides import sides
@@ -96,6 +99,55 @@ def test_somebody_of_the_crm_alone_has_a_page(shop):
 def test_a_sale_is_found(shop, sentence, wanted, expected):
     wanted = {name: Decimal(value) if name == "most" else value for name, value in wanted.items()}
     assert [getattr(shop, name) for name in expected] == ids(sales(shop.books, Wanted(**wanted))), sentence
+
+
+class Namesakes:
+    """So many people that a search does not name all of them."""
+
+    def __init__(self, shop, total):
+        self._shop, self._total = shop, total
+
+    def search(self, _query, *, stores, limit):
+        return Found(rows=[(self._shop.bruno, None)][:limit], total=self._total, complete=True)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "total", "expected"),
+    [
+        ("all who are called so were looked for", 1, None),
+        ("more are called so than were looked for", 201, 200),
+        ("so many are called so that nobody counts them", None, 200),
+    ],
+)
+def test_sales_say_when_a_name_is_looked_for_in_part(shop, sentence, total, expected):
+    page = sales(replace(shop.books, roll=Namesakes(shop, total)), Wanted(query="bruno"))
+
+    assert ([shop.third], expected) == (ids(page), page.buyers_max), sentence
+
+
+def test_sales_say_while_people_are_still_being_read(shop):
+    roll = Reading(shop.books.state, shop.books.people, shop.books.arrivals, shop.books.clock)
+    page = sales(replace(shop.books, roll=roll), Wanted(query="ada"))
+
+    assert ([], False) == (ids(page), page.complete)
+    assert sales(replace(shop.books, roll=roll), Wanted(query="2026-11-20")).complete
+    assert sales(shop.books, Wanted(query="ada")).complete
+
+
+def test_sales_of_whoever_was_merged_are_found_by_who_is_left(opened):
+    world = opened()
+    ring = world.item("Ring", "100")
+    old, middle, new = (world.customer(first, "Marsh") for first in ("Lou", "Louis", "Louisa"))
+    sold = [str(world.ring(ring, customer=who)) for who in (old, middle, new)]
+    world.backfill()
+    with world.remembered() as state, state.begin() as c:
+        merges = Verified(state)
+        merges.rename(c, "customer", str(old), str(middle))
+        merges.rename(c, "customer", str(middle), str(new))
+    books = opened.look_into(world)
+
+    assert sorted(sold) == sorted(ids(sales(books, Wanted(query="Louisa"))))
+    assert sorted(sold) == sorted(ids(sales(books, Wanted(customer=str(new)))))
 
 
 @pytest.mark.parametrize(
@@ -466,6 +518,49 @@ def test_whoever_sees_one_store_sees_what_was_bought_there_alone(shop):
 
     assert (page.receipts, page.total) == bought(shop, shop.ada, {shop.south})
     assert page.receipts < everywhere.receipts
+
+
+@pytest.fixture(scope="module")
+def doubles(opened):
+    """Nell has two till records and the same e-mail twice; an old number went into the first; each bought."""
+    world = opened()
+    ring = world.item("Ring", "100")
+    world.person("Nell", "Voss", email="nell@voss.example")
+    world.nell = [str(world.customer("Nell", "Voss", email="nell@voss.example")) for _ in range(2)]
+    world.old = str(world.customer("Nell", "Vos"))
+    for number, count in (*zip(world.nell, (1, 2), strict=True), (world.old, 3)):
+        for _ in range(count):
+            world.ring(ring, customer=int(number))
+    world.backfill()
+    with world.opened() as parts, parts.state.begin() as c:
+        old = {"kind": "customer", "old_id": world.old, "new_id": world.nell[0], "made_at": 0.0}
+        c.execute(sa.insert(schema.alias).values(old))
+    world.books = opened.look_into(world)
+    return world
+
+
+@pytest.mark.parametrize(
+    ("query", "limit"),
+    [
+        pytest.param("nell", 50, id="all of them on one page"),
+        pytest.param("nell", 1, id="the others on other pages"),
+        pytest.param("", 50, id="those who moved last"),
+    ],
+)
+def test_the_list_and_the_page_of_somebody_with_several_records_agree(doubles, query, limit):
+    pages = [customers(doubles.books, query, offset=start, limit=limit).rows for start in range(0, 3, limit)]
+    listed = {row.id: (row.receipts, row.bought_for) for rows in pages for row in rows}
+    told = {who: person(doubles.books, who).bought for who in (*doubles.nell, doubles.old)}
+
+    assert {who: (each.receipts, each.total) for who, each in told.items()} == listed
+    assert (6, Decimal(648)) == listed[doubles.nell[1]]
+
+
+def test_amounts_of_a_person_have_the_currency_of_the_list(doubles):
+    assert ("USD", "USD") == (
+        customers(doubles.books).currency,
+        person(doubles.books, doubles.nell[0]).currency,
+    )
 
 
 # --- the two sides, and where fields lead ----------------------------------------------------------

@@ -1,7 +1,9 @@
 """Pages and verbs about people and problems, asked over HTTP: what they show, do, write down and refuse."""
 
+import re
 import threading
 from contextlib import ExitStack
+from html import unescape
 from types import SimpleNamespace
 
 import pytest
@@ -26,12 +28,14 @@ class Desk(Office):
         world.pass_time(minutes=5)
         world.sync()
 
-    def browser(self, role):
+    def browser(self, role, limits=None):
         """A browser of somebody with a role, signed in."""
-        name = f"browser {role}"
+        name = f"browser {role}{' of some stores' if limits else ''}"
         now = self.world.clock.now().timestamp()
         known = self.access.named(name)
-        person = known[0] if known else self.access.add(name, role, now, password="no password")
+        person = (
+            known[0] if known else self.access.add(name, role, now, password="no password", limits=limits)
+        )
         secret = self.access.sign_in(person.id, now, now + 86_400, agent="test", address="")
         browser = Browser(self.app, base_url="http://localhost", follow_redirects=False)
         browser.cookies.set("tillbridge", secret, domain="localhost.local")
@@ -252,6 +256,38 @@ def test_a_viewer_of_one_store_is_not_shown_whom_its_customers_may_be(desk):
     assert "Kramer" in desk.client().get(f"{HERE}/customers/{desk.anna}").text
 
 
+@pytest.mark.parametrize("role", ["viewer", "operator", "admin"])
+def test_no_page_leads_somebody_of_one_store_to_a_closed_door(tmp_path_factory, role):
+    """Ada has a history of runs, Anna waits in review, a plan holds what would be written to Ada."""
+    with ExitStack() as stack:
+        desk = Desk(tmp_path_factory.mktemp("limited"), stack)
+        desk.world.edit_customer(desk.ada, email="ada@other.example")
+        desk.world.pass_time(minutes=20)
+        desk.world.sync()
+        code = desk.client().get(f"{HERE}/stores").json()[0]["code"]
+        browser = desk.browser(role, {"default": [code]})
+        begun = (
+            "customers",
+            f"customers/{desk.ada}",
+            f"customers/{desk.anna}",
+            "problems",
+            "sales",
+            "products",
+        )
+        pages = [browser.get(f"{PAGES}/{each}") for each in begun]
+        # One address of each kind will do: a calendar alone has hundreds.
+        links = {re.sub(r"[0-9]+", "N", each): each for page in pages for each in links_of(page.text)}
+        met = {path: browser.get(path).status_code for path in links.values()}
+
+    assert {200} == {page.status_code for page in pages}
+    assert [] == [path for path, status in met.items() if status == 403]
+
+
+def links_of(text):
+    """Return where a page leads to in the connection."""
+    return {unescape(each).partition("?")[0] for each in re.findall(r'href="(/c/[^"#]*)', text)}
+
+
 # --- conflicts -----------------------------------------------------------------------------------
 
 
@@ -322,6 +358,29 @@ def test_nobody_decides_for_values_that_they_have_not_seen(contested):
 )
 def test_an_address_that_leads_nowhere_says_so(desk, path, status):
     assert status == desk.browser("admin").get(path).status_code
+
+
+@pytest.mark.parametrize("change", ["0", "-1", "9" * 40, "x"])
+def test_a_change_that_there_cannot_be_is_not_restored(presses, change):
+    assert 422 == presses.press(f"{PAGES}/conflicts/restore", change=change).status_code
+
+
+@pytest.mark.parametrize(
+    ("asked", "period"),
+    [
+        ("first=2026-11-01&last=2026-11-20", "first=2026-11-01&amp;last=2026-11-20"),
+        ("days=90", "days=90"),
+        ("", "days=30"),
+    ],
+)
+def test_a_store_is_followed_into_the_period_that_is_shown(presses, asked, period):
+    shown = presses.get(f"{PAGES}/stores?{asked}").text
+
+    assert f'href="{PAGES}/stores?{period}&amp;store=1"' in shown
+
+
+def test_hours_of_the_overview_say_whose_they_are(presses):
+    assert 2 == presses.get(PAGES).text.count('<th scope="col">Hour (UTC)</th>')
 
 
 @pytest.mark.parametrize("name", ["sales", "customers", "products"])

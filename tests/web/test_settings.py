@@ -294,6 +294,9 @@ INSIDE = {
     "this machine as a number": "https://2130706433/x",
     "this machine in IPv6": "https://[::1]/x",
     "this machine, mapped": "https://[::ffff:127.0.0.1]/x",
+    "this machine, as IPv6 once wrote it": "https://[::127.0.0.1]/x",
+    "this machine, behind NAT64": "https://[64:ff9b::7f00:1]/x",
+    "our own network, behind its own NAT64": "https://[64:ff9b:1::a00:1]/x",
     "a cloud's metadata": "https://169.254.169.254/latest/meta-data",
     "our own network": "https://10.0.0.5/x",
     "nowhere": "https://0.0.0.0/x",
@@ -328,10 +331,44 @@ def test_a_mail_server_inside_is_set_by_whoever_owns_the_machine(plant, admin):
     assert "a@b.example" not in str(last(plant).detail)
 
 
+def test_a_mail_password_goes_to_the_server_that_it_was_entered_for(plant, admin):
+    mail = {"alerts.email_from": "a@b.example", "alerts.email_to": "a@b.example", "alerts.smtp_user": "a"}
+    first = {**mail, "alerts.smtp_host": "smtp.b.example", "alerts.smtp_password": "hidden"}
+    assert 303 == admin.press(f"{HERE}/alerts", **first).status_code
+    other = {**mail, "alerts.smtp_host": "smtp.c.example"}
+
+    same = admin.press(f"{HERE}/alerts", **{**first, "alerts.smtp_password": ""})
+    moved = admin.press(f"{HERE}/alerts", **other)
+    anew = admin.press(f"{HERE}/alerts", **other, **{"alerts.smtp_password": "of the other"})
+
+    assert (303, 422, 303) == (same.status_code, moved.status_code, anew.status_code)
+    assert "elongs to the mail server that it was entered for: enter it again" in moved.text
+
+
 def test_a_name_that_leads_inside_is_refused_wherever_it_points():
     assert refusal("https://rebound.example/x", lambda _: ["93.184.215.14", "10.0.0.1"])
     assert refusal("https://fine.example/x", lambda _: ["93.184.215.14"]) is None
     assert refusal("ntfy://topic", lambda _: []) is None
+
+
+@pytest.mark.parametrize(
+    ("sentence", "address", "refused"),
+    [
+        ("somebody else's NAT64 leads outside", "https://[64:ff9b::5db8:d70e]/x", False),
+        ("so does an address of IPv6", "https://[2606:2800:220:1::1]/x", False),
+        ("a mail server that is bare", "::1", True),
+        ("one in brackets, with its port", "[::1]:25", True),
+        ("Apprise's mail server", "mailto://u:p@mail.example?smtp=10.0.0.1", True),
+        ("however it is written", "mailto://u:p@mail.example/?to=a;SMTP=10%252E0.0.1", True),
+        ("behind a fragment", "mailto://u:p@mail.example/#?smtp=10.0.0.1", True),
+        ("one that anybody reaches", "mailto://u:p@mail.example?smtp=smtp.mail.example", False),
+        ("a second address in the same text", "json://fine.example/x,json://10.0.0.1/x", True),
+        ("two that anybody reaches", "json://fine.example/x, json://well.example/x", False),
+        ("what is no address", "https://[x/y", True),
+    ],
+)
+def test_whatever_is_called_for_an_address_is_looked_at(sentence, address, refused):
+    assert refused is (refusal(address, lambda _: []) is not None), sentence
 
 
 # --- API -----------------------------------------------------------------------------------------

@@ -122,6 +122,29 @@ def test_a_secret_stays_until_another_comes_or_it_is_taken_away(plant, admin, pr
     assert None is oidc_of(plant).client_secret
 
 
+@pytest.mark.parametrize(
+    "moved", [{"issuer": "https://login.example.org"}, {"client_id": "another"}], ids=str
+)
+def test_a_secret_goes_to_nobody_but_whom_it_was_entered_for(plant, admin, provider, moved):
+    admin.press(HERE, **form(provider))
+    api = program(plant, "admin", "admin")
+    now = api.get(API).json()
+    wished = {name: now[name] for name in ("issuer", "client_id", "roles", "seen")} | moved
+
+    by_program, by_page = (
+        api.put(API, json=wished),
+        admin.press(HERE, **form(provider, client_secret="", **moved)),
+    )
+    kept = oidc_of(plant)
+    anew = api.put(API, json=wished | {"client_secret": "of the other"})
+
+    assert (422, 422, 200) == (by_program.status_code, by_page.status_code, anew.status_code)
+    assert "client_secret" in by_program.text
+    assert "Belongs to the issuer and the client id that it was entered for: enter it again" in by_page.text
+    assert (provider.issuer, CLIENT) == (kept.issuer, kept.client_id)
+    assert "of the other" == oidc_of(plant).client_secret.get_secret_value()
+
+
 def test_it_is_turned_off_with_its_secret(plant, admin, provider):
     admin.press(HERE, **form(provider, stores="harbour = *"))
 
@@ -178,6 +201,16 @@ def test_what_was_typed_stays_on_the_page_but_for_the_secret(plant, admin):
 
     assert ("&#34;&gt;&lt;script&gt;", "office = root") == (shown(page)["client_id"], shown(page)["roles"])
     assert SECRET not in unescape(page)
+
+
+def test_a_secret_that_was_typed_is_asked_for_again(plant, admin, provider):
+    tried = admin.press(f"{HERE}/check", **form(provider)).text
+    refused = admin.press(HERE, **form(roles="office = root")).text
+    untyped = admin.press(f"{HERE}/check", **form(provider, client_secret="")).text
+
+    told = "Type the secret again: it is not kept yet."
+    assert [True, True, False] == [told in page for page in (tried, refused, untyped)]
+    assert [False] * 2 == ["none: a public client" in page for page in (tried, refused)]
 
 
 @pytest.mark.parametrize("path", [HERE, f"{HERE}/check"])

@@ -319,9 +319,10 @@ def test_an_answer_whose_page_did_not_open_can_be_pasted(wizard):
     back = wizard.allowed("lightspeed")
 
     wrong = wizard.admin.press(f"{DEFAULT}/lightspeed/answer", address="https://retailer.example/")
+    odd = wizard.admin.press(f"{DEFAULT}/lightspeed/answer", address="https://[x?state=default.x&code=y")
     right = wizard.admin.press(f"{DEFAULT}/lightspeed/answer", address=f"https://retailer.example{back}")
 
-    assert (422, 303) == (wrong.status_code, right.status_code)
+    assert (422, 422, 303) == (wrong.status_code, odd.status_code, right.status_code)
     assert "190001" == wizard.setups.settings("default")["lightspeed"]["account_id"]
 
 
@@ -775,6 +776,33 @@ def test_a_connection_made_at_the_command_line_can_be_done_anew_here(tmp_path):
         assert "secret" not in re.sub(r"client_secret|secret-[a-z]+|Client secret|client secret", "", shown)
         assert made.console.setups.standing("default").is_live
         assert "/c/default" == admin.get("/").headers["location"]
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize(
+    "draft_of_it",
+    [
+        pytest.param(None, id="no set-up was begun"),
+        pytest.param("{}", id="an empty draft stands there"),
+    ],
+)
+@pytest.mark.parametrize("side", ["lightspeed", "salesforce"])
+def test_a_made_up_answer_leaves_a_live_connection_live(tmp_path, side, draft_of_it):
+    made = Plant(tmp_path)
+    try:
+        if draft_of_it:
+            (made.folder / "setup.json").write_text(draft_of_it)
+        admin = made.signed_in("admin")
+
+        answer = admin.get(f"/connected/{side}?state=default.made-up&code=any")
+
+        assert 422 == answer.status_code
+        assert bool(draft_of_it) == (made.folder / "setup.json").exists()
+        assert made.console.setups.standing("default").is_live
+        assert "/c/default" == admin.get("/").headers["location"]
+        assert 409 == admin.press("/set-up/default/drop").status_code
+        assert made.console.setups.is_written("default")
     finally:
         made.close()
 

@@ -10,7 +10,9 @@ from setup_served import APP, APP_SECRET, TILL, EmptyServed
 from test_setup import ALLOWED, BASE, Wizard
 
 from tillbridge.connectors.http import Http
-from tillbridge.setup import steps
+from tillbridge.model.errors import Busy, Halted
+from tillbridge.setup import checkup, load, steps
+from tillbridge.setup.errands import Errand
 from tillbridge.store.access import Access
 from tillbridge.store.service import open_service, service_url
 
@@ -238,6 +240,23 @@ def test_one_of_several_accounts_is_chosen(office):
     assert "190001" == chosen["account"]
 
 
+def test_no_account_is_chosen_from_an_earlier_consent(office):
+    walk = office.walk()
+    walk.begin()
+    walk.connect()
+    before = office.setups.settings("default"), office.setups.unsealed("default", "lightspeed_client_secret")
+
+    walk.ask_till(client_id="another", client_secret="of another")
+    answer = office.program().post(f"{HERE}/lightspeed/account", json={"account": "190001"})
+
+    assert 422 == answer.status_code
+    assert "Allow it in Lightspeed first" in answer.text
+    assert before == (
+        office.setups.settings("default"),
+        office.setups.unsealed("default", "lightspeed_client_secret"),
+    )
+
+
 # --- what is refused -----------------------------------------------------------------------------
 
 
@@ -373,6 +392,61 @@ def test_a_map_that_will_not_do_is_not_kept(office):
     assert 404 == office.program().get(f"{HERE}/fields/weather").status_code
 
 
+# --- before it is live ---------------------------------------------------------------------------
+
+NOT_YET = (
+    "default is still being set up: nothing is written to either side before an administrator lets it go "
+    "live at the end of its set-up in the console."
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        pytest.param("customers/sync", {"ids": ["1"]}, id="customers are sent"),
+        pytest.param("sales/sync", {"ids": ["1"]}, id="receipts are sent"),
+        pytest.param("duplicates/merge", {}, id="duplicates are merged"),
+        pytest.param("resume", {}, id="it is let go on beside its set-up"),
+    ],
+)
+def test_nothing_is_written_before_it_is_live(connected, path, body):
+    answer = connected.program("admin", "write", "admin", name=path).post(
+        f"/api/v1/c/default/{path}", json=body
+    )
+
+    assert (409, NOT_YET) == (answer.status_code, answer.json().get("detail"))
+    assert "default" in connected.service.stopped()
+
+
+def test_a_load_is_not_approved_while_it_is_looked_at_again(office):
+    office.connect()
+    office.setups.keep("default", load.FOUND, {"counts": {}, "plan": None})
+    ready, go = Event(), Event()
+    office.setups.errand("default", steps.LOAD, lambda _: (ready.set(), go.wait(10)))
+    ready.wait(10)
+
+    try:
+        with pytest.raises(Busy, match="is being looked at again"):
+            load.approve(office.setups, office.console.actions, "default", "admin")
+    finally:
+        go.set()
+
+
+def test_a_check_of_what_was_connected_before_does_not_count(office):
+    office.connect()
+    office.run("package")
+    work = checkup.look(office.setups, "default", "admin")
+
+    class Reconnecting(Errand):
+        def bar(self, title, total=None):
+            office.setups.done("default", steps.LIGHTSPEED, "another admin")
+            return super().bar(title, total)
+
+    with pytest.raises(Halted, match="connected anew meanwhile"):
+        work(Reconnecting(steps.CHECK))
+    assert steps.CHECK not in office.setups.standing("default").done
+
+
 # --- dropped -------------------------------------------------------------------------------------
 
 
@@ -394,6 +468,7 @@ def test_what_stood_still_is_dropped_and_the_installation_stays(office):
     kept = "[console]\nown_network = true\n"
     (office.home / "tillbridge.toml").write_text(ALLOWED + kept)
     office.setups.seal("default", {"console.oidc.client_secret": "of the console"})
+    office.setups.seal("default", {"alerts.slack_webhook_url": "https://hooks.example.com/1"})
     office.connect()
     office.run("package")
     assert 200 == office.admin.get("/api/v1/c/default/overview").status_code

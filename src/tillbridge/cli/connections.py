@@ -409,7 +409,7 @@ def remove(
         if keep_backup is not None:
             write_backup(desk, folder, {name: home}, keep_backup, with_key=True, with_service=False)
         account, org = _bound_to(desk, home)
-        erased = [*_erase_schema(desk, home), *_erase(home, whole=home != folder)]
+        erased = [*_erase_schema(desk, home), *_erase(desk, home, whole=home != folder)]
     _forget(desk, folder, name)
     stays = _what_stays(account, org)
     if as_json:
@@ -560,33 +560,19 @@ def _erase_schema(desk: Desk, home: Path) -> list[str]:
     return [str(place)] if drop_schema(place) else []
 
 
-def _erase(home: Path, *, whole: bool) -> list[str]:
-    """Erase what is kept of a connection: first the key, without which the rest cannot be read."""
+def _erase(desk: Desk, home: Path, *, whole: bool) -> list[str]:
+    """Erase what is kept of a connection: first its secrets, without which the rest cannot be read."""
     from tillbridge.cli.backup import OF_A_HOME
-    from tillbridge.setup.dropping import erase_file, erase_folder, soon
+    from tillbridge.setup.dropping import erase_file, erase_folder, leave_the_installation, soon
 
-    config = home / CONFIG_FILE
-    service_lines = [] if whole else _service_lines(config)
     if whole:
         return erase_folder(home)
-    files = [path for each in (*OF_A_HOME, *_OF_THE_SET_UP) if (path := home / each).exists()]
+    stays = leave_the_installation(home, desk.env)
+    of_it = (*OF_A_HOME, *_OF_THE_SET_UP)
+    files = [path for each in of_it if each not in stays and (path := home / each).exists()]
     for path in sorted(files, key=soon):
         erase_file(path)
-    if service_lines:
-        write_once(config, "".join(service_lines))
     return [path.name for path in files]
-
-
-def _service_lines(config: Path) -> list[str]:
-    """Return the lines of a configuration that set the installation's service: they are nobody's secrets."""
-    kept: list[str] = []
-    inside = False
-    for line in config.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.lstrip().startswith("["):
-            inside = line.strip().startswith("[service]")
-        if inside:
-            kept.append(line)
-    return kept
 
 
 def _forget(desk: Desk, folder: Path, name: str) -> None:

@@ -38,7 +38,7 @@ def run_scan(desk: Desk, home: Path, *, as_json: bool) -> int:
     with (
         desk.screen.progress() as progress,
         open_parts(desk, home, progress, history=False) as parts,
-        noted(parts, "dedupe scan") as counts,
+        noted(parts, "dedupe scan", writes=False) as counts,
     ):
         clusters = Clusters(parts.state, parts.vault)
         found = scan(parts.connect(), clusters)

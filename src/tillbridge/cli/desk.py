@@ -300,16 +300,21 @@ def ledger_of(home: Path, env: Mapping[str, str], state: State, vault: Vault) ->
 
 
 @contextmanager
-def noted(parts: Parts, job: str, *, lane: Lane | None = None) -> Iterator[Counter[str]]:
+def noted(parts: Parts, job: str, *, lane: Lane | None = None, writes: bool = True) -> Iterator[Counter[str]]:
     """Write a run down: what it counted, how it ended, the calls it spent.
 
+    `writes`: it may write to a side, and is refused before the connection goes live.
     What a person waits for spends its calls as urgent; what runs by itself, or long, has its own `lane`.
     """
     from tillbridge.installation import installation_of
     from tillbridge.logs import logger
+    from tillbridge.setup.draft import check_live
     from tillbridge.store.hours import note_calls
 
-    log = logger().bind(connection=installation_of(parts.holdings.home)[1])
+    name = installation_of(parts.holdings.home)[1]
+    if writes:
+        check_live(parts.holdings.home, name)
+    log = logger().bind(connection=name)
     run = parts.journal.start(job)
     till, crm = parts.till.calls, parts.crm.calls
     counts: Counter[str] = Counter()

@@ -60,7 +60,7 @@ def run_certify(desk: Desk, home: Path, asked: Asked, *, as_json: bool) -> int:
 
     repaired: dict[str, Any] = {}
     with desk.screen.progress() as progress, open_parts(desk, home, progress, history=False) as parts:
-        with noted(parts, "certify") as counts:
+        with noted(parts, "certify", writes=asked.repair) as counts:
             connection = parts.connect()
             if asked.repair:
                 send_waiting(connection, counts)

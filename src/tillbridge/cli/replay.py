@@ -36,7 +36,7 @@ def look(desk: Desk, home: Path, sale: str, mapping: str, at: datetime | None, *
     with (
         desk.screen.progress() as progress,
         open_parts(desk, home, progress, history=False) as parts,
-        noted(parts, "replay") as counts,
+        noted(parts, "replay", writes=False) as counts,
     ):
         connection, own = parts.connect(as_kept=True), config.functions(parts.config)
         try:

@@ -347,9 +347,12 @@ def run_resume(desk: Desk, home: Path, stream: str | None) -> int:
 
 def _switch(desk: Desk, home: Path, stream: str | None, *, paused: bool, why: str) -> int:
     from tillbridge.installation import installation_of
+    from tillbridge.setup.draft import check_live
 
     folder, name = installation_of(home)
     verb = "paused" if paused else "resumed"
+    if stream is None and not paused:
+        check_live(home, name)  # Letting it go on is the last step of its set-up.
     with open_shared(folder, desk.env) as (service, _jobs, _settings):
         now = desk.clock.now().timestamp()
         if stream is None:
@@ -507,9 +510,11 @@ def forced_by_service(
     """
     from tillbridge.engine.jobs import Job, JobFailed, check_done
     from tillbridge.installation import installation_of, is_served, service_settings
+    from tillbridge.setup.draft import check_live
     from tillbridge.store.service import FILE_NAME
 
     folder, name = installation_of(home)
+    check_live(home, name)
     secret = service_settings(folder, desk.env).database_url
     if secret is None and not ((folder / FILE_NAME).exists() and is_served(folder)):
         return None

@@ -6,8 +6,10 @@ from typing import Any
 
 import msgspec
 
+from tillbridge.model.errors import Halted
 from tillbridge.setup import steps
 from tillbridge.setup.checks import Check, checks
+from tillbridge.setup.draft import Done
 from tillbridge.setup.errands import Errand, Work
 from tillbridge.setup.setups import Setups
 
@@ -27,7 +29,10 @@ def look(setups: Setups, name: str, by: str) -> Work:
     """Return the errand that looks at both sides, and says whether the step is done."""
 
     def work(errand: Errand) -> None:
+        before = _connected(setups, name)
         found = list(checks(setups.home(name), clock=setups.clock, env=setups.env, progress=errand))
+        if _connected(setups, name) != before:
+            raise Halted("A side was connected anew meanwhile: check both sides again.")
         told = {"at": setups.now(), "checks": [msgspec.to_builtins(each) for each in found]}
         setups.keep(name, steps.CHECK, told)
         failed, warned = (sum(each.level == level for each in found) for level in ("fail", "warn"))
@@ -38,6 +43,11 @@ def look(setups: Setups, name: str, by: str) -> Work:
             setups.done(name, steps.CHECK, by, f"{warned} to look at" if warned else "all is well")
 
     return work
+
+
+def _connected(setups: Setups, name: str) -> list[Done | None]:
+    """Return when and by whom both sides were connected."""
+    return [setups.kept(name).done.get(each) for each in (steps.LIGHTSPEED, steps.SALESFORCE)]
 
 
 def found(setups: Setups, name: str) -> tuple[float | None, list[Check]]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from tillbridge.model.errors import SyncError
 from tillbridge.secrets import Vault
 from tillbridge.setup import draft
-from tillbridge.setup.draft import Consent
+from tillbridge.setup.draft import Consent, Draft
 
 # Somebody may have to find their password first; a page left open over lunch asks again.
 CONSENT_SECONDS = 900.0
@@ -71,22 +71,28 @@ def take(home: Path, vault: Vault, *, side: str, state: str, sessions: Collectio
 
     `sessions`: what whoever brings the answer may have asked as.
     """
+    # A made-up answer writes nothing, least of all where nobody has begun a set-up.
+    _asked(draft.read(home), side, state)
     with draft.changing(home) as kept:
-        consent = kept.consents.get(side)
-        # A made-up answer must not take the question away from whoever asked.
-        is_known = consent is not None and hmac.compare_digest(consent.mark, _mark(state))
-        if is_known:
-            del kept.consents[side]
-    if consent is None:
-        raise NotAsked("That answer was used already, or nobody asked for it. Begin again.")
-    if not is_known:
-        raise NotAsked("That answer belongs to another question. Begin again.")
+        consent = _asked(kept, side, state)
+        del kept.consents[side]
     if not any(each and hmac.compare_digest(consent.session.encode(), each.encode()) for each in sessions):
         raise NotAsked("Another browser has asked for that. Begin again in this one.")
     if now > consent.until:
         raise NotAsked("That took longer than a quarter of an hour. Begin again.")
     verifier = vault.open(base64.b64decode(consent.verifier), _place(side)).decode()
     return Asked(verifier, consent.redirect_uri)
+
+
+def _asked(kept: Draft | None, side: str, state: str) -> Consent:
+    """Return the consent that an answer belongs to. Raises NotAsked."""
+    consent = kept.consents.get(side) if kept is not None else None
+    if consent is None:
+        raise NotAsked("That answer was used already, or nobody asked for it. Begin again.")
+    # A made-up answer must not take the question away from whoever asked.
+    if not hmac.compare_digest(consent.mark, _mark(state)):
+        raise NotAsked("That answer belongs to another question. Begin again.")
+    return consent
 
 
 def of_person(number: int) -> str:

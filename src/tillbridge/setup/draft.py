@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from tillbridge.model.errors import ConfigurationInvalid
+from tillbridge.model.errors import ConfigurationInvalid, Halted
 from tillbridge.secrets import replace_file
 
 FILE_NAME = "setup.json"
@@ -55,6 +55,11 @@ class Draft(msgspec.Struct, kw_only=True):
     found: dict[str, Any] = {}
     live_at: float | None = None
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Say whether somebody has begun it here and not let it go live."""
+        return self.begun_at > 0.0 and self.live_at is None
+
 
 def read(home: Path) -> Draft | None:
     """Return what is remembered; None when no set-up was begun here."""
@@ -64,6 +69,16 @@ def read(home: Path) -> Draft | None:
         return None
     except (OSError, msgspec.DecodeError) as error:
         raise ConfigurationInvalid([(str(home / FILE_NAME), f"cannot be read: {error}")]) from error
+
+
+def check_live(home: Path, name: str) -> None:
+    """Raise Halted while a connection is being set up: nothing is written with it yet."""
+    kept = read(home)
+    if kept is not None and kept.is_unfinished:
+        raise Halted(
+            f"{name} is still being set up: nothing is written to either side before an administrator lets "
+            "it go live at the end of its set-up in the console."
+        )
 
 
 @contextmanager

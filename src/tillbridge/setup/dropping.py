@@ -24,6 +24,8 @@ from tillbridge.store.database import drop_schema
 from tillbridge.store.service import Service
 from tillbridge.wiring import alone, place_of
 
+_SEALED = ("key", "key.next", "key.changing", "secrets.json")
+
 # The key first: without it nothing sealed beside it can be read any more.
 _FIRST = ("key", "key.next", "secrets.json", FILE_NAME)
 
@@ -33,7 +35,7 @@ _OF_A_SET_UP = (
     *("setup.lock", draft.FILE_NAME),
 )
 _OF_THE_INSTALLATION = frozenset({"service", "console"})
-_SECRETS = ("lightspeed_", "salesforce_")
+_SECRETS_OF_THE_INSTALLATION = ("service.", "console.")
 
 # A worker is not at work with a connection that stands still; a person's turn is over in seconds.
 _LEASE_SECONDS = 60.0
@@ -42,7 +44,7 @@ _LEASE_SECONDS = 60.0
 def is_unfinished(folder: Path, name: str) -> bool:
     """Say whether a set-up of that name was begun and never went live."""
     kept = draft.read(_home(folder, name)) if installation.is_name(name) else None
-    return kept is not None and kept.live_at is None
+    return kept is not None and kept.is_unfinished
 
 
 def drop(folder: Path, name: str, service: Service, clock: Clock, env: Mapping[str, str]) -> None:
@@ -85,15 +87,38 @@ def _left_alone(name: str, home: Path, service: Service, clock: Clock) -> Iterat
 
 def _forget_within(folder: Path, env: Mapping[str, str]) -> None:
     """Take a set-up out of the installation's own folder, and leave the rest of it."""
-    sealed = SealedSecrets(folder, open_vault(folder, env))
-    for each in sealed.names():
-        if each.startswith(_SECRETS):
-            sealed.remove(each)
-    if (folder / FILE_NAME).exists():
-        tables = set(rewriting.read(folder)[0]) - _OF_THE_INSTALLATION
-        rewriting.remove(folder, [(each,) for each in tables])
+    leave_the_installation(folder, env)
     for each in _OF_A_SET_UP:
         erase_file(folder / each)
+
+
+def leave_the_installation(folder: Path, env: Mapping[str, str]) -> frozenset[str]:
+    """Take a connection's settings and secrets out of the installation's own folder.
+
+    Return the files that are the installation's own now: its settings, and its secrets with their key.
+    """
+    tables: dict[str, object] = rewriting.read(folder)[0] if (folder / FILE_NAME).exists() else {}
+    stays = {name: held for name, held in tables.items() if name in _OF_THE_INSTALLATION}
+    # First: it is refused where the file is written too freely, and nothing is lost then.
+    if gone := tables.keys() - stays.keys():
+        rewriting.remove(folder, [(each,) for each in gone])
+    used = set(_sealed_as(stays))
+    sealed = SealedSecrets(folder, open_vault(folder, env))
+    for each in sealed.names():
+        if each not in used and not each.startswith(_SECRETS_OF_THE_INSTALLATION):
+            sealed.remove(each)
+    return frozenset({*((FILE_NAME,) if stays else ()), *(_SEALED if sealed.names() else ())})
+
+
+def _sealed_as(held: object) -> Iterator[str]:
+    """Return under which names the secrets of some settings are sealed."""
+    if isinstance(held, Mapping):
+        if set(held) == {"secret"}:
+            yield str(held["secret"])
+        held = list(held.values())
+    if isinstance(held, list):
+        for each in held:
+            yield from _sealed_as(each)
 
 
 def erase_folder(home: Path) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tillbridge.actions import Actions
 from tillbridge.engine.preview import NoSuchPlan
-from tillbridge.model.errors import Halted
+from tillbridge.model.errors import Busy, Halted
 from tillbridge.model.reading import Countable, Query
 from tillbridge.setup import steps
 from tillbridge.setup.errands import Errand, Work
@@ -56,7 +56,12 @@ def look(setups: Setups, actions: Actions, name: str, errand: Errand) -> None:
 
 
 def approve(setups: Setups, actions: Actions, name: str, by: str) -> None:
-    """Agree to the load that was looked at. Raises Halted when nobody has looked."""
+    """Agree to the load that was looked at. Raises Halted when nobody has looked, Busy while one looks."""
+    if steps.LOAD in setups.errands.under_way(name):
+        # Its example plan would outlive what is approved now.
+        raise Busy(
+            "What the first load would bring is being looked at again; approve it when that has ended."
+        )
     if not setups.found(name, FOUND):
         raise Halted("Look at what the first load would bring before you approve it.")
     counts = setups.found(name, FOUND).get("counts", {})

@@ -126,7 +126,7 @@ class Setups:
         """Return how a set-up stands."""
         home = self.home(name)
         kept = draft.read(home)
-        if kept is None:
+        if kept is None or (not kept.begun_at and self.is_written(name)):
             # Made at the command line: all of it was done there.
             done = {step.name: Done(at=0.0, by="the command line") for step in steps.STEPS}
             is_there = self.is_written(name)

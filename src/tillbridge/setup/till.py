@@ -64,6 +64,9 @@ def ask(setups: Setups, name: str, said: Answers, session: str) -> str:
     """Keep what was said, and return where the person allows it. Raises ConfigurationInvalid."""
     secret = said.client_secret or _known_secret(setups, name, said.client_id)
     api_url, auth_url = _checked(setups, said, secret)
+    # What an earlier consent was good for belongs to the client that was asked for then.
+    setups.keep(name, "accounts", None)
+    setups.forget_secrets(name, aside(TOKEN))
     setups.seal(name, {aside(SECRET): secret})
     setups.keep(
         name,
@@ -154,6 +157,9 @@ def answer(
 def choose(setups: Setups, name: str, account: str, by: str) -> None:
     """Take one of the accounts that the consent is good for. Raises ConfigurationInvalid."""
     offered = {each["id"]: each["name"] for each in setups.found(name, "accounts") or ()}
+    if not offered:
+        text = "Allow it in Lightspeed first: no account is offered before its answer has come."
+        raise ConfigurationInvalid([("account", text)])
     if account not in offered:
         raise ConfigurationInvalid([("account", "Choose one of the accounts that are listed.")])
     _check_same(setups, name, account)

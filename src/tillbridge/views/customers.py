@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -92,11 +92,12 @@ def _lines(books: Books, rows: Sequence[tuple[str | None, str | None]], stores: 
     till = books.arrivals.people(till_ids)
     crm = books.people.get({crm_id for _, crm_id in rows if crm_id is not None})
     arrivals = books.arrivals.get([crm_id for till_id, crm_id in rows if till_id is None and crm_id])
-    columns = [_record.c[name] for name in ("till_id", "state", "reason", "moved_at", "object")]
+    columns = [_record.c[name] for name in ("till_id", "crm_id", "state", "reason", "moved_at", "object")]
     with books.look() as c:
         asked = sa.select(*columns).where(_record.c.kind == "customer", among(_record.c.till_id, till_ids))
         standing = {row.till_id: row for row in c.execute(asked)}
-        bought = _bought(c, till_ids, stores)
+    known = {i: standing[i].crm_id if i in standing else None for i in till_ids}
+    bought = _bought(books, known, stores)
     lines = []
     for till_id, crm_id in rows:
         own = standing.get(till_id or "")
@@ -117,21 +118,37 @@ def _lines(books: Books, rows: Sequence[tuple[str | None, str | None]], stores: 
     return lines
 
 
-def _bought(c: sa.Connection, till_ids: Sequence[str], stores: Stores) -> dict[str, tuple[int, int]]:
-    """Count the receipts of customers and add them up, with those of the records that went into theirs."""
-    asked = sa.select(_alias.c.old_id, _alias.c.new_id)
-    merged = c.execute(asked.where(_alias.c.kind == "customer", among(_alias.c.new_id, till_ids)))
-    owners = {row.old_id: row.new_id for row in merged} | {i: i for i in till_ids}
+def records_of_each(books: Memory, known: Mapping[str, str | None]) -> dict[str, set[str]]:
+    """Return all till records of customers, given with their CRM ids: linked ones, and ids of merges."""
+    linked = books.state.linked_to({crm_id for crm_id in known.values() if crm_id})
+    found = {i: {i, *linked.get(crm_id or "", ())} for i, crm_id in known.items()}
+    ids = set().union(*found.values())
+    pairs = sa.select(_alias.c.old_id, _alias.c.new_id).where(_alias.c.kind == "customer")
+    near: dict[str, set[str]] = {}
+    with books.look() as c:
+        for old, new in c.execute(
+            pairs.where(sa.or_(among(_alias.c.old_id, ids), among(_alias.c.new_id, ids)))
+        ):
+            near.setdefault(old, set()).add(new)
+            near.setdefault(new, set()).add(old)
+    return {i: own.union(*(near.get(each, ()) for each in own)) for i, own in found.items()}
+
+
+def _bought(books: Memory, known: Mapping[str, str | None], stores: Stores) -> dict[str, tuple[int, int]]:
+    """Count the receipts of customers and add them up, over all their records, as their own pages do."""
+    records = records_of_each(books, known)
     columns = (_receipt.c.customer, _receipt.c.store)
     sums = sa.select(*columns, sa.func.count(), sa.func.sum(_receipt.c.total)).group_by(*columns)
     # Stores are picked here: asked for them, SQLite goes through all that they have sold.
-    where = (among(_receipt.c.customer, list(owners)), _receipt.c.status == "completed")
-    found: dict[str, tuple[int, int]] = {}
-    for customer, store, count, total in c.execute(sums.where(*where)):
-        if stores is None or store in stores:
-            before = found.get(owners[customer], (0, 0))
-            found[owners[customer]] = (before[0] + count, before[1] + int(total or 0))
-    return found
+    where = (among(_receipt.c.customer, set().union(*records.values())), _receipt.c.status == "completed")
+    own: dict[str, tuple[int, int]] = {}
+    with books.look() as c:
+        for customer, store, count, total in c.execute(sums.where(*where)):
+            if stores is None or store in stores:
+                before = own.get(customer, (0, 0))
+                own[customer] = (before[0] + count, before[1] + int(total or 0))
+    found = {i: [own[each] for each in ids if each in own] for i, ids in records.items()}
+    return {i: (sum(n for n, _ in each), sum(t for _, t in each)) for i, each in found.items()}
 
 
 _OBJECTS = {"person_account": "Account", "contact": "Contact", "lead": "Lead"}

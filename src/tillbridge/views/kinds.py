@@ -111,6 +111,18 @@ def opt_outs(config: Config) -> frozenset[str]:
     return frozenset(name for name, line in lines if slot_of(line) in OPT_OUTS)
 
 
+def ways_back(config: Config) -> frozenset[str]:
+    """Return the fields whose edits in the CRM may go back to the till: of several of one slot, the first."""
+    found: set[str] = set()
+    for table in _people(maps_of(config)):
+        taken: set[str | None] = {None}
+        for name in table.targets:
+            slot = slot_of(table.lines[name])
+            found.update([name] if slot not in taken else [])
+            taken.add(slot)
+    return frozenset(found)
+
+
 def _people(maps: FieldMaps) -> Iterable[FieldMap]:
     return [table for table in (maps.customer, maps.contact, maps.person_account) if table is not None]
 

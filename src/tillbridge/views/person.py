@@ -18,6 +18,7 @@ from tillbridge.alerts import INSTANCE
 from tillbridge.engine.desk import look_alikes
 from tillbridge.engine.directory import home_region, kept_directory
 from tillbridge.engine.identities import confirmed_by
+from tillbridge.engine.sync import LISTENS
 from tillbridge.model.answers import CrmPersonRow
 from tillbridge.store import schema
 from tillbridge.store.arrivals import Arrival
@@ -34,7 +35,7 @@ from tillbridge.views.books import Memory
 from tillbridge.views.customers import Entry, SideOf, crm_side, entry_of, till_side
 from tillbridge.views.duplicates import Twin, till_link, twins
 from tillbridge.views.figures import Stores, moment, moment_of, money
-from tillbridge.views.kinds import Kind, comparisons, kinds_of_people, opt_outs
+from tillbridge.views.kinds import Kind, comparisons, kinds_of_people, opt_outs, ways_back
 from tillbridge.views.problems import ProblemLine, problem_line
 from tillbridge.views.sales import SaleLine, lines_of
 
@@ -180,7 +181,11 @@ class ArrivalCandidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PersonPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything about one person."""
+    """Everything about one person.
+
+    `follows_crm`: whether what people edit in the CRM is read; where not, its side is as of
+    `crm_changed_at`, or as we wrote it since.
+    """
 
     id: str
     key: str | None
@@ -191,6 +196,7 @@ class PersonPage(msgspec.Struct, frozen=True, kw_only=True):
     crm_account: str | None
     link: str | None
     crm_changed_at: datetime | None
+    follows_crm: bool
     records: list[TillRecord]
     fields: list[FieldOf]
     candidates: list[Candidate]
@@ -198,6 +204,7 @@ class PersonPage(msgspec.Struct, frozen=True, kw_only=True):
     held: list[HeldChange]
     problems: list[ProblemLine]
     bought: Bought
+    currency: str
     receipts: list[SaleLine]
     history: list[PastChange]
     arrival: ArrivalOf | None
@@ -251,6 +258,7 @@ def person(
         crm_account=known.crm_parent if known else None,
         link=f"{place}/{crm_id}" if place and crm_id else None,
         crm_changed_at=row.changed_at if row else None,
+        follows_crm=books.config.customers.mode in LISTENS,
         records=_records(books, records, verdicts, shown),
         fields=_fields(
             books,
@@ -271,6 +279,7 @@ def person(
         held=_held(books, {*records, *filter(None, [crm_id])}),
         problems=[problem_line(p) for i in records for p in books.journal.problems_of("customer", i)],
         bought=_bought_of(books, records, stores),
+        currency=books.names().currency,
         receipts=_receipts_of(books, records, stores),
         history=[
             PastChange(field=each.field, kind=kinds.get(each.field, "text"), earlier=_earlier(each))
@@ -572,7 +581,8 @@ class _Likeness:
 
     def __init__(self, books: Memory, compared: Mapping[str, Mapping[str, str | None]]) -> None:
         self._alike: Mapping[str, Alike] = comparisons(books.config, _region(books))
-        self._opt_outs = opt_outs(books.config)
+        self._ways = ways_back(books.config)
+        self._opt_outs = opt_outs(books.config) & self._ways
         self._mode = books.config.customers.mode
         self._till, self._crm = compared.get("till", {}), compared.get("crm", {})
 
@@ -590,8 +600,10 @@ class _Likeness:
 
     def why(self, name: str) -> str:
         """Say why two values that differ are left as they are."""
-        if name in self._opt_outs:
-            return "An opt-out is carried when it is newly said: nobody has said one since they were linked."
+        if name in self._opt_outs and self._mode in _OPT_OUT:
+            return _OPT_OUT[self._mode]
+        if name not in self._ways and self._mode in _NO_WAY_BACK:
+            return _NO_WAY_BACK[self._mode]
         return _LEFT[self._mode]
 
 
@@ -604,11 +616,27 @@ def _region(books: Memory) -> str | None:
 
 # Why values that differ are left alone while nobody edits either.
 _LEFT: Mapping[Mode, str] = {
-    "two_way": "Neither was edited since they were linked; the next edit is carried across.",
-    "till_to_crm": "Not edited in Lightspeed since they were linked, and nothing flows back into it here.",
-    "crm_to_till": "Not edited in Salesforce since they were linked, and nothing else flows from Lightspeed.",
+    "two_way": "Neither was edited since they were last compared; the next edit is carried across.",
+    "till_to_crm": "The next edit in Lightspeed is carried across; nothing flows back into it here.",
+    "crm_to_till": "The next edit in Salesforce is carried across; nothing flows from Lightspeed here.",
     "link_only": "Customers are only linked here: no value flows.",
     "fill_blanks": "Only empty fields are filled here.",
+}
+
+# The same of a field that no edit in Salesforce leaves.
+_NO_WAY_BACK: Mapping[Mode, str] = {
+    "two_way": "This field has no way back into Lightspeed: an edit in Salesforce stays there, and "
+    "Lightspeed's next edit is carried across.",
+    "crm_to_till": "This field has no way back into Lightspeed, and nothing flows from Lightspeed here.",
+}
+
+# The same of a field by which somebody says no.
+_OPT_OUT: Mapping[Mode, str] = {
+    "two_way": "An opt-out is carried when it is newly said, never when it is taken back.",
+    "till_to_crm": "An opt-out newly said in Lightspeed is carried across; one taken back is not, and "
+    "nothing flows back into it.",
+    "crm_to_till": "An opt-out newly said in Salesforce is carried across; one taken back is not, and "
+    "nothing flows from Lightspeed.",
 }
 
 

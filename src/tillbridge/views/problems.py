@@ -15,6 +15,7 @@ from tillbridge.store import schema
 from tillbridge.store.journal import GAVE_UP, IGNORED, OPEN, RESOLVED, RETRYING, Cause, Problem
 from tillbridge.store.lists import among
 from tillbridge.sync.problems import advice_for
+from tillbridge.sync.remedies import Remedy
 from tillbridge.views.books import Memory
 from tillbridge.views.figures import PAGE, PAGE_MAX, Slice, Stores, moment, moment_of
 
@@ -148,7 +149,8 @@ def problems(books: Memory, state: ProblemState = "open", *, stores: Stores = No
         counts = {row[0]: row[1] for row in c.execute(counted)}
     names = [each.example.cause for each in causes]
     examples = _examples(books, names, states)
-    return Problems(causes=[_card(books, each, examples) for each in causes], counts=counts)
+    cards = [_card(each, examples, books.journal.remedies_of(each.example.cause)) for each in causes]
+    return Problems(causes=cards, counts=counts)
 
 
 def _limited(books: Memory, states: Collection[str], stores: Stores) -> Problems:
@@ -171,7 +173,8 @@ def _limited(books: Memory, states: Collection[str], stores: Stores) -> Problems
             next_at=min((p.next_at for p in group if p.next_at is not None), default=None),
             example=group[-1],
         )
-        cards.append(_card(books, cause, {group[0].cause: group[:_EXAMPLES]}))
+        # What was decided names values that were refused, maybe in stores that are not to be seen.
+        cards.append(_card(cause, {group[0].cause: group[:_EXAMPLES]}, decided=()))
     return Problems(causes=sorted(cards, key=lambda card: -card.count), counts=counts)
 
 
@@ -218,7 +221,7 @@ def _select(books: Memory, where: Sequence[sa.ColumnElement[bool]], offset: int,
         return [Problem(*row) for row in c.execute(statement)]
 
 
-def _card(books: Memory, cause: Cause, examples: dict[str, list[Problem]]) -> CauseCard:
+def _card(cause: Cause, examples: dict[str, list[Problem]], decided: Sequence[Remedy]) -> CauseCard:
     example = cause.example
     fields = _fields(example)
     return CauseCard(
@@ -235,10 +238,7 @@ def _card(books: Memory, cause: Cause, examples: dict[str, list[Problem]]) -> Ca
         last_at=moment_of(cause.last_at),
         next_at=moment(cause.next_at),
         examples=[problem_line(each) for each in examples.get(example.cause, [])],
-        decided=[
-            Decision(field=r.field, action=r.action, seen=r.seen, given=r.given)
-            for r in books.journal.remedies_of(example.cause)
-        ],
+        decided=[Decision(field=r.field, action=r.action, seen=r.seen, given=r.given) for r in decided],
         assignees=sorted({each.assignee for each in examples.get(example.cause, []) if each.assignee}),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
@@ -12,6 +12,7 @@ import msgspec
 import sqlalchemy as sa
 
 from tillbridge.store import schema
+from tillbridge.store.erasing import aliases_of
 from tillbridge.store.lists import among
 from tillbridge.views.books import Books, Memory
 from tillbridge.views.customers import name_of
@@ -53,10 +54,16 @@ class SaleLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sales(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of the list, newest first."""
+    """A page of the list, newest first.
+
+    `complete` is false while everybody is still being read after a start, so that a name may find more.
+    `buyers_max`: more people have such a name than these, and only the receipts of these are listed.
+    """
 
     rows: list[SaleLine]
     slice: Slice
+    complete: bool = True
+    buyers_max: int | None = None
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,14 +80,26 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     status: Status | None = None
 
 
+class _Named(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom a name finds: every number that they have, or had before a merge."""
+
+    ids: list[str]
+    complete: bool
+    is_cut: bool
+
+
 def sales(
     books: Books, wanted: Wanted | None = None, *, stores: Stores = None, offset: int = 0, limit: int = PAGE
 ) -> Sales:
     """Return a page of sales."""
     limit = min(limit, PAGE_MAX)
-    where = _where(books, wanted or Wanted(), stores)
+    wanted = wanted or Wanted()
+    named = _named(books, wanted.query.strip(), stores)
+    complete, buyers_max = (named.complete, _BUYERS_MAX if named.is_cut else None) if named else (True, None)
+    where = _where(books, wanted, stores, named)
     if where is None:
-        return Sales(rows=[], slice=Slice(offset=offset, limit=limit, total=0, more=False))
+        nothing = Slice(offset=offset, limit=limit, total=0, more=False)
+        return Sales(rows=[], slice=nothing, complete=complete, buyers_max=buyers_max)
     order = (_receipt.c.day.desc(), _receipt.c.at.desc(), _receipt.c.till_id.desc())
     statement = sa.select(_receipt).where(*where).order_by(*order).offset(offset).limit(limit + 1)
     with books.look() as c:
@@ -91,6 +110,8 @@ def sales(
     return Sales(
         rows=lines_of(books, rows[:limit]),
         slice=Slice(offset=offset, limit=limit, total=total, more=more),
+        complete=complete,
+        buyers_max=buyers_max,
     )
 
 
@@ -137,7 +158,9 @@ def lines_of(books: Memory, rows: Sequence[sa.Row[Any]]) -> list[SaleLine]:
     return lines
 
 
-def _where(books: Books, wanted: Wanted, stores: Stores) -> list[sa.ColumnElement[bool]] | None:
+def _where(
+    books: Books, wanted: Wanted, stores: Stores, named: _Named | None
+) -> list[sa.ColumnElement[bool]] | None:
     """Return what has to hold; None when nothing can."""
     where = within(_receipt.c.store, stores)
     if wanted.store is not None:
@@ -147,7 +170,7 @@ def _where(books: Books, wanted: Wanted, stores: Stores) -> list[sa.ColumnElemen
     if wanted.last is not None:
         where.append(_receipt.c.day <= wanted.last.isoformat())
     if wanted.customer is not None:
-        where.append(_receipt.c.customer == wanted.customer)
+        where.append(among(_receipt.c.customer, _numbers_of(books, [wanted.customer])))
     if wanted.least is not None:
         where.append(_receipt.c.total >= _hundredths(max(wanted.least, Decimal(-_AMOUNT_MAX))))
     if wanted.most is not None:
@@ -161,26 +184,47 @@ def _where(books: Books, wanted: Wanted, stores: Stores) -> list[sa.ColumnElemen
         if wanted.status != "completed":
             where.append(_receipt.c.status != sa.literal("completed", literal_execute=True))
     if query := wanted.query.strip():
-        said = _said(books, query, stores)
+        said = _said(query, named)
         if said is None:
             return None
         where.append(said)
     return where
 
 
-def _said(books: Books, query: str, stores: Stores) -> sa.ColumnElement[bool] | None:
-    """Read what somebody typed: a day, an amount, a number of either kind, or else a customer's name."""
+def _said(query: str, named: _Named | None) -> sa.ColumnElement[bool] | None:
+    """Read what somebody typed: a customer's name, or else a day, an amount, a number of either kind."""
+    if named is not None:
+        return among(_receipt.c.customer, named.ids) if named.ids else None
     if _DAY.fullmatch(query):
         return _receipt.c.day == query
     if _AMOUNT.fullmatch(query) and (amount := amount_in(query)) is not None:
         # What no column holds is the amount of no receipt.
         return _receipt.c.total == _hundredths(amount) if abs(amount) < _AMOUNT_MAX else None
+    number = query.lstrip("#")
+    return sa.or_(_receipt.c.ticket == number, _receipt.c.till_id == number)
+
+
+def _named(books: Books, query: str, stores: Stores) -> _Named | None:
+    """Look up whose name was typed; None when it is no name."""
+    if not query or _DAY.fullmatch(query) or (_AMOUNT.fullmatch(query) and amount_in(query) is not None):
+        return None
     if any(ch.isdigit() for ch in query) and " " not in query and "@" not in query:
-        number = query.lstrip("#")
-        return sa.or_(_receipt.c.ticket == number, _receipt.c.till_id == number)
+        return None  # A number of a receipt.
     found = books.roll.search(query, stores=stores, limit=_BUYERS_MAX)
-    buyers = [till_id for till_id, _ in found.rows if till_id is not None]
-    return among(_receipt.c.customer, buyers) if buyers else None
+    return _Named(
+        ids=_numbers_of(books, [till_id for till_id, _ in found.rows if till_id is not None]),
+        complete=found.complete,
+        is_cut=found.total is None or found.total > len(found.rows),
+    )
+
+
+def _numbers_of(books: Books, customers: Collection[str]) -> list[str]:
+    """Return these numbers of customers, and all that went into one of them, or that it went into."""
+    every = fresh = set(customers)
+    while fresh:
+        fresh = aliases_of(books.state, "customer", fresh) - every
+        every = every | fresh
+    return sorted(every)
 
 
 def amount_in(text: str) -> Decimal | None:

@@ -11,6 +11,7 @@ from tillbridge.model.errors import SyncError
 from tillbridge.views.decisions import conflicts, reviews
 from tillbridge.views.duplicates import duplicates
 from tillbridge.web.api.answers import status_of
+from tillbridge.web.api.given import NUMBER_MAX
 from tillbridge.web.console import actions_of, books_of, console_of, visitor_of
 from tillbridge.web.errors import Unfit
 from tillbridge.web.pages.listing import begins, marks_in, pages
@@ -102,7 +103,7 @@ def keep(
     return done(f"/c/{connection}/conflicts", "decided" if not came.left else "not-all")
 
 
-def restore(request: Request, change: Annotated[int, Form()]) -> Response:
+def restore(request: Request, change: Annotated[int, Form(ge=1, le=NUMBER_MAX)]) -> Response:
     """Write a value that lost a conflict back to both sides."""
     connection, visitor = request.path_params["connection"], visitor_of(request)
     with console_of(request).noting(visitor, "value restored", connection, change=change):

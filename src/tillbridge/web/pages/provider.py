@@ -264,6 +264,8 @@ def _page(
         found=found,
         why=why,
         is_checked=is_checked,
+        # A secret is never sent back, so that who typed one has to type it again.
+        has_typed_secret=bool(_first(typed or {}, sign_in.SECRET)),
         metrics_from=rules.metrics_from,
         token_days=PROVIDER_TOKEN_DAYS,
     )

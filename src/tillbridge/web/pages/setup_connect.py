@@ -345,9 +345,17 @@ def _sentence(text: str) -> str:
 def till_pasted(request: Request, name: str, address: Annotated[str, Form()] = "") -> Response:
     """Take the answer from an address that somebody was sent to and whose page did not open."""
     setup.standing_of(request, name)
-    query = dict(parse_qsl(urlsplit(address.strip()[:_CODE_MAX]).query))
+    query = _query_of(address.strip()[:_CODE_MAX])
     state, code = query.get("state", ""), query.get("code", "")
     if consent.connection_in(state) != name or not code:
         text = "That address holds no answer: copy all of it, from https:// to its end."
         return _till_page(request, name, 422, mistakes={"address": text})
     return till_answered(request, state=state, code=code, error=query.get("error", ""))
+
+
+def _query_of(address: str) -> dict[str, str]:
+    """Return what an address asks; nothing, where it is none."""
+    try:
+        return dict(parse_qsl(urlsplit(address).query))
+    except ValueError:
+        return {}

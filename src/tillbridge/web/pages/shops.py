@@ -48,6 +48,7 @@ def show_stores(
         names=names,
         store=store,
         days="" if first or last else str(span),
+        period=f"first={since}&last={to}" if first or last else f"days={span}",
         periods=_PERIODS,
         today=_today(request).isoformat(),
     )
