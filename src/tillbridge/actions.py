@@ -20,13 +20,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from tillbridge import installation
-from tillbridge.alerts import INSTANCE
+from tillbridge.alerts import INSTANCE, addresses
 from tillbridge.connectors.http import Http
 from tillbridge.doings import doing
 from tillbridge.engine import dedupe, desk, guard, newcomers, parting, privacy, replay, rulings, undo
 from tillbridge.engine import preview as previews
 from tillbridge.engine.connection import Connection, Progress, Silent
-from tillbridge.engine.directory import home_region, kept_directory
+from tillbridge.engine.directory import dial_region, kept_directory
 from tillbridge.engine.fates import fate
 from tillbridge.engine.jobs import Job, JobFailed, Jobs, check_done
 from tillbridge.engine.schedule import bring_forward
@@ -560,15 +560,13 @@ class Actions:
     def _compared(self, name: str, progress: Progress) -> dedupe.Compared:
         parts = open_home(self._home(name), clock=self._clock, env=self._env)
         try:
-            directory = kept_directory(parts.people)
-            stores = {each.id: each for each in directory.stores} if directory else {}
             shown = dedupe.Shown(
                 account=parts.config.lightspeed.account_id,
                 state=parts.state,
                 people=parts.people,
                 arrivals=parts.arrivals,
                 rules=dedupe.rules_of(parts.settings.match, parts.settings.review),
-                region=parts.settings.phone_region or home_region(stores),
+                region=dial_region(kept_directory(parts.people), parts.settings),
             )
             return dedupe.compare_shown(shown, Clusters(parts.state, parts.vault), progress)
         finally:
@@ -836,11 +834,7 @@ class Actions:
 
 def _named(error: Transient, parts: Parts, http: HastyHttp) -> Transient:
     """Say which of both sides it was that did not answer: who looks on knows no hosts."""
-    till, crm = parts.config.lightspeed, parts.config.salesforce
-    places = {
-        "Lightspeed": (till.api_url, till.auth_url),
-        "Salesforce": (crm.login_url, parts.state.fact(INSTANCE) or ""),
-    }
+    places = addresses(parts.config, parts.state.fact(INSTANCE))
     told = str(error)
     met = [side for side, urls in places.items() if http.place in {urlsplit(url).netloc for url in urls}]
     if len(met) != 1 or met[0] in told:

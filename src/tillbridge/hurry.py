@@ -6,14 +6,12 @@ where it asks for a pause, or what somebody has begun would end halfway.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from tillbridge.connectors.http import SILENCE_SECONDS_MAX, Content, Http, HttpStream, Params
+from tillbridge.connectors.http import Http, Relay
 from tillbridge.model.clock import Clock
-from tillbridge.model.errors import GiveWay, Transient
+from tillbridge.model.errors import GiveWay
 
 # A host that has not answered yet is given so long: its first answer is a token or a short list.
 FIRST_SECONDS_MAX = 10.0
@@ -24,51 +22,34 @@ RETRY_SECONDS_MAX = 3.0
 _SERVER_ERROR = 500
 
 
-class HastyHttp(Http):
+class HastyHttp(Relay):
     """A way to the remotes that knows whether the last call failed."""
 
     def __init__(self, shared: Http) -> None:
-        super().__init__()
-        self._shared = shared
+        super().__init__(shared)
         self._answered: set[str | None] = set()
         self.fails = False
         self.place = ""  # the host and port that was called last
 
-    @contextmanager
-    def stream(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        params: Params | None = None,
-        content: Content | None = None,
-        timeout_total: float | None = None,
-        silence_seconds_max: float | None = SILENCE_SECONDS_MAX,
-    ) -> Iterator[HttpStream]:
-        """Send one request; the first one to a host has less time than those behind it."""
-        host, self.place = urlsplit(url).hostname, urlsplit(url).netloc
-        if host not in self._answered:
-            timeout_total = min(timeout_total or FIRST_SECONDS_MAX, FIRST_SECONDS_MAX)
-        try:
-            with self._shared.stream(
-                method,
-                url,
-                headers=headers,
-                params=params,
-                content=content,
-                timeout_total=timeout_total,
-                silence_seconds_max=silence_seconds_max,
-            ) as answer:
-                self._answered.add(host)
-                self.fails = answer.status >= _SERVER_ERROR
-                yield answer
-        except Transient:
-            self.fails = True
-            raise
+    def before(self, url: str, timeout_total: float | None) -> float | None:
+        """Give the first request to a host less time than those behind it."""
+        parts = urlsplit(url)
+        self.place = parts.netloc
+        if parts.hostname in self._answered:
+            return timeout_total
+        return min(timeout_total or FIRST_SECONDS_MAX, FIRST_SECONDS_MAX)
+
+    def answered(self, url: str, status: int) -> None:
+        """Note whether the remote itself is in trouble."""
+        self._answered.add(urlsplit(url).hostname)
+        self.fails = status >= _SERVER_ERROR
+
+    def broke(self) -> None:
+        """Note that it did not answer, or not to the end."""
+        self.fails = True
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up: it is nobody else's."""
         self._shared.close()
 
 

@@ -58,11 +58,16 @@ def home_of(folder: Path, name: str) -> Path | None:
     return folder if name == DEFAULT and _has(folder, "lightspeed") else None
 
 
+def place_for(folder: Path, name: str) -> Path:
+    """Return where a connection of that name lives, or would."""
+    return folder if name == DEFAULT else folder / CONNECTIONS / name
+
+
 def gone(folder: Path, known: Iterable[str]) -> dict[str, Path]:
     """Return the homes that were there once, by name: of connections that are known, and have no folder."""
     found = connections(folder)
     missing = sorted(name for name in known if name not in found and (is_name(name) or name == DEFAULT))
-    return {name: folder if name == DEFAULT else folder / CONNECTIONS / name for name in missing}
+    return {name: place_for(folder, name) for name in missing}
 
 
 def is_empty(folder: Path) -> bool:

@@ -100,7 +100,7 @@ def change(
     }
     with sealing(folder, env) as seal:
         if wished.client_secret:
-            changes[*TABLE, SECRET] = seal.keep("console.oidc.client_secret", SEALED_AS, wished.client_secret)
+            changes[*TABLE, SECRET] = seal.keep(".".join((*TABLE, SECRET)), SEALED_AS, wished.client_secret)
         elif wished.client_secret == "":
             changes[*TABLE, SECRET] = None
         moved = rewriting.write(folder, changes, env, seen=seen, check=_check).changed
@@ -148,12 +148,6 @@ def _written(value: Any) -> Any:
     """Return a value as the file has it; None: nothing is to be said."""
     told = plain(value)
     return None if told in ("", [], None) else told
-
-
-def _told(name: str, before: Any, after: Any) -> list[Any]:
-    if name.endswith(SECRET):
-        return [None if each is None else "hidden" for each in (before, after)]
-    return [plain(before), plain(after)]
 
 
 def _check(text: str, folder: Path, env: Mapping[str, str]) -> None:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import partial
@@ -28,7 +28,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from tillbridge.connectors.http import SILENCE_SECONDS_MAX, Content, Http, HttpStream, Params
+from tillbridge.connectors.http import Http, Relay
 from tillbridge.model.clock import Clock
 from tillbridge.model.errors import Busy, Fenced, GiveWay
 from tillbridge.store.service import Service
@@ -237,9 +237,8 @@ class Turns:
                     self._held[name] = turn
                 return turn
             if hurry:
-                self._tell(
-                    name, for_person=for_person
-                )  # Behind the wish: who lends would else have the turn back before us.
+                # Behind the wish: who lends would else have the turn back before us.
+                self._tell(name, for_person=for_person)
             if time.monotonic() > patience or self._stopping.wait(_LOOK_SECONDS):
                 raise Busy(f"Another job of the connection {name} is at work.")
 
@@ -329,42 +328,18 @@ class Turns:
                 turn.renew(self._seconds)
 
 
-class Door(Http):
+class Door(Relay):
     """The way out of one connection: it asks whose turn it is before every call."""
 
     def __init__(self, shared: Http) -> None:
-        super().__init__()
-        self._shared = shared
+        super().__init__(shared)
         self.turn: Turn | None = None
 
-    @contextmanager
-    def stream(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        params: Params | None = None,
-        content: Content | None = None,
-        timeout_total: float | None = None,
-        silence_seconds_max: float | None = SILENCE_SECONDS_MAX,
-    ) -> Iterator[HttpStream]:
-        """Send one request if it is still our turn. Raises what `Turn.check` raises."""
+    def before(self, url: str, timeout_total: float | None) -> float | None:
+        """Let a request out if it is still our turn. Raises what `Turn.check` raises."""
         if self.turn is not None:
             self.turn.check()
-        with self._shared.stream(
-            method,
-            url,
-            headers=headers,
-            params=params,
-            content=content,
-            timeout_total=timeout_total,
-            silence_seconds_max=silence_seconds_max,
-        ) as answer:
-            yield answer
-
-    def close(self) -> None:
-        """Leave the shared connections open: others use them."""
+        return super().before(url, timeout_total)
 
 
 class Pauses:

@@ -112,13 +112,15 @@ def _side(parts: Parts, why: str) -> str | None:
     return side_of(why, parts.config, parts.state.fact(INSTANCE))
 
 
+def addresses(config: Config, instance: str | None) -> dict[str, tuple[str, ...]]:
+    """Return where each remote is called. `instance`: the org's own address, once it is known."""
+    till, crm = config.lightspeed, config.salesforce
+    return {"Lightspeed": (till.api_url, till.auth_url), "Salesforce": (crm.login_url, instance or "")}
+
+
 def side_of(why: str, config: Config, instance: str | None) -> str | None:
     """Return the remote that a sentence is about: by its name, or by its host; None where it fits both."""
-    till, crm = config.lightspeed, config.salesforce
-    hosts = {
-        "Lightspeed": (till.api_url, till.auth_url),
-        "Salesforce": (crm.login_url, instance or ""),
-    }
+    hosts = addresses(config, instance)
     if len(named := [side for side in hosts if side in why]) == 1:
         return named[0]
     met = [side for side, urls in hosts.items() if any(h and h in why for h in map(_host, urls))]

@@ -214,6 +214,60 @@ class Http:
             return self._pools[proxy]
 
 
+class Relay(Http):
+    """A way that leads through another one, for whoever has something to do with each request.
+
+    The other one stays open: others use it.
+    """
+
+    def __init__(self, shared: Http) -> None:
+        super().__init__()
+        self._shared = shared
+
+    def before(self, url: str, timeout_total: float | None) -> float | None:  # noqa: ARG002  For those who look at it.
+        """Be told of a request before it is sent; return how long all of it may take. May raise."""
+        return timeout_total
+
+    def answered(self, url: str, status: int) -> None:
+        """Be told that a request was answered."""
+
+    def broke(self) -> None:
+        """Be told that a request came to nothing."""
+
+    @contextmanager
+    def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Params | None = None,
+        content: Content | None = None,
+        timeout_total: float | None = None,
+        silence_seconds_max: float | None = SILENCE_SECONDS_MAX,
+    ) -> Iterator[HttpStream]:
+        """Send one request through the other way. Fails as that does, or as `before`."""
+        timeout_total = self.before(url, timeout_total)
+        try:
+            with self._shared.stream(
+                method,
+                url,
+                headers=headers,
+                params=params,
+                content=content,
+                timeout_total=timeout_total,
+                silence_seconds_max=silence_seconds_max,
+            ) as answer:
+                self.answered(url, answer.status)
+                yield answer
+        except Transient:
+            self.broke()
+            raise
+
+    def close(self) -> None:
+        """Leave the other way open."""
+
+
 def encode_params(params: Params) -> str:
     """Percent-encode everything that is not plain: operators, commas, plus signs, brackets."""
     return urlencode(params if isinstance(params, Mapping) else list(params), quote_via=quote, safe="")

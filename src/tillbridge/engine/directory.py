@@ -88,6 +88,12 @@ def _zoned(store: Store, settings: Settings) -> Store:
     return msgspec.structs.replace(store, time_zone=zone) if zone else store
 
 
+def dial_region(directory: Directory | None, settings: Settings) -> str | None:
+    """Return where people dial who name no country: as it is set, or where most stores are."""
+    stores = surroundings(directory, settings).stores if directory else {}
+    return settings.phone_region or home_region(stores)
+
+
 def home_region(stores: Mapping[str, Store]) -> str | None:
     """Guess in which country most stores are, by their time zones: where a number without a country dials."""
     countries = _countries_of_zones()

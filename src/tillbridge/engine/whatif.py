@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from tillbridge.engine.connection import Settings
-from tillbridge.engine.directory import home_region, kept_directory, surroundings
+from tillbridge.engine.directory import dial_region, kept_directory
 from tillbridge.engine.identities import confirmed_by
 from tillbridge.engine.people import rules_of
 from tillbridge.store.arrivals import Arrivals
@@ -102,9 +102,7 @@ class _Pool:
 
     def __init__(self, books: Books) -> None:
         self._books = books
-        settings, directory = books.settings, kept_directory(books.people)
-        stores = surroundings(directory, settings).stores if directory else {}
-        self._region = settings.phone_region or home_region(stores)
+        self._region = dial_region(kept_directory(books.people), books.settings)
         self._account = books.state.fact("till_account") or ""
         self.links: dict[str, list[str]] = {}
         self.created: set[str] = set()

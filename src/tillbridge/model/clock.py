@@ -20,25 +20,6 @@ class Clock(Protocol):
         """Wait."""
 
 
-class AheadClock:
-    """The machine's clock, so many seconds ahead: what a demo's home is looked at by."""
-
-    def __init__(self, seconds: float) -> None:
-        self._ahead = timedelta(seconds=seconds)
-
-    def now(self) -> datetime:
-        """Return the aware UTC moment."""
-        return datetime.now(UTC) + self._ahead
-
-    def monotonic(self) -> float:
-        """Return the machine's monotonic seconds."""
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait for real."""
-        time.sleep(seconds)
-
-
 class SystemClock:
     """The machine's own clock."""
 
@@ -53,3 +34,14 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Wait for real."""
         time.sleep(seconds)
+
+
+class AheadClock(SystemClock):
+    """The machine's clock, so many seconds ahead: what a demo's home is looked at by."""
+
+    def __init__(self, seconds: float) -> None:
+        self._ahead = timedelta(seconds=seconds)
+
+    def now(self) -> datetime:
+        """Return the aware UTC moment."""
+        return super().now() + self._ahead

@@ -43,7 +43,7 @@ _LEASE_SECONDS = 60.0
 
 def is_unfinished(folder: Path, name: str) -> bool:
     """Say whether a set-up of that name was begun and never went live."""
-    kept = draft.read(_home(folder, name)) if installation.is_name(name) else None
+    kept = draft.read(installation.place_for(folder, name)) if installation.is_name(name) else None
     return kept is not None and kept.is_unfinished
 
 
@@ -54,7 +54,7 @@ def drop(folder: Path, name: str, service: Service, clock: Clock, env: Mapping[s
             f"{name} is live: a connection that runs is erased at the command line only, by "
             f"`tillbridge connection remove {name}`."
         )
-    home = _home(folder, name)
+    home = installation.place_for(folder, name)
     with _left_alone(name, home, service, clock):
         drop_schema(place_of(home, env, service))
         if home == folder:
@@ -63,10 +63,6 @@ def drop(folder: Path, name: str, service: Service, clock: Clock, env: Mapping[s
             erase_folder(home)
     service.forget_streams(name)
     service.go_on(name)
-
-
-def _home(folder: Path, name: str) -> Path:
-    return folder if name == installation.DEFAULT else folder / installation.CONNECTIONS / name
 
 
 @contextmanager

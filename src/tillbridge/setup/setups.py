@@ -84,9 +84,7 @@ class Setups:
         if not installation.is_name(name):
             text = "a name begins with a small letter or digit and holds 40 of a-z, 0-9, - and _ at most"
             raise ConfigurationInvalid([("name", text)])
-        if name == installation.DEFAULT:
-            return self.folder
-        return self.folder / installation.CONNECTIONS / name
+        return installation.place_for(self.folder, name)
 
     def is_known(self, name: str) -> bool:
         """Say whether a set-up of that name was begun, or is not needed any more."""

@@ -299,7 +299,7 @@ def _is_file(url: sa.URL) -> bool:
 
 def _engine(url: sa.URL, turn: threading.Lock, *, pooled: bool, synchronous: str = "FULL") -> sa.Engine:
     pool: dict[str, Any] = {"pool_size": _POOL} if pooled else {"poolclass": sa.pool.NullPool}
-    if url.get_backend_name() == "sqlite":
+    if _is_file(url):
         path = Path(url.database or "")
         if not path.exists():
             try:
@@ -369,7 +369,7 @@ def _seconds_now(template: str, moment: str) -> float | None:
 
 
 def _bring_up_to_date(connection: sa.Connection, url: sa.URL) -> None:
-    if url.get_backend_name() == "sqlite":
+    if _is_file(url):
         # The driver begins a transaction only before it writes: two that start at once would both create.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
@@ -393,7 +393,7 @@ def _bring_up_to_date(connection: sa.Connection, url: sa.URL) -> None:
 
 
 def _schema(url: sa.URL) -> str | None:
-    return None if url.get_backend_name() == "sqlite" else SCHEMA
+    return None if _is_file(url) else SCHEMA
 
 
 class Changes:
@@ -727,9 +727,8 @@ class Service:
             if taken is None and _insert_new(c, lease, {"name": name, "token": 0}):
                 taken = c.execute(take, values).first()
             if taken is None and hurry:
-                wish = {"wanted_until": now + _WANTED} | (
-                    {"person_until": now + _WANTED} if for_person else {}
-                )
+                columns = ("wanted_until", "person_until") if for_person else ("wanted_until",)
+                wish = dict.fromkeys(columns, now + _WANTED)
                 c.execute(sa.update(lease).where(lease.c.name == name).values(wish))
             return None if taken is None else int(taken.token)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from fastapi import Request
 
@@ -14,6 +15,7 @@ from tillbridge.actions import Actions
 from tillbridge.engine.jobs import Jobs
 from tillbridge.model.clock import Clock
 from tillbridge.model.errors import BadRequest, SyncError
+from tillbridge.settings import Refusal
 from tillbridge.setup.errands import Errands
 from tillbridge.setup.fields import Fields
 from tillbridge.setup.setups import Setups
@@ -25,11 +27,14 @@ from tillbridge.views.sides import SideNow, sides
 from tillbridge.views.trials import Trials
 from tillbridge.web.errors import NotHere, Unfit
 from tillbridge.web.live import Streams
+from tillbridge.web.security.addresses import refusal
 from tillbridge.web.security.oidc import Identity
 from tillbridge.web.security.roles import Visitor
 from tillbridge.web.security.rules import Rules
 from tillbridge.web.security.sessions import Sessions
 from tillbridge.web.security.watchers import Watchers
+
+T = TypeVar("T")
 
 # The side bar's badges may be so old: every page shows them.
 _ENDS_SECONDS = 5.0
@@ -106,32 +111,25 @@ class Console:
         """Return the homes of the connections that somebody may see."""
         return {name: home for name, home in self.connections().items() if visitor.sees(name)}
 
+    def refusal(self) -> Refusal:
+        """Return what says why an address may not be named, as the installation's rules have it."""
+        return (lambda _address: None) if self.rules().own_network else refusal
+
     def open_ends(self, books: Books) -> dict[str, int | None]:
         """Count what waits for somebody, for the side bar; counted anew after some seconds.
 
         None: not counted yet, for everybody is still being read.
         """
-        kept = self._ends.get(books.name)
-        moment = self.clock.monotonic()
-        if kept is None or moment - kept[0] > _ENDS_SECONDS:
-            books.roll.refresh()
-            # Looked at before they are counted: what is read in between makes them more, never wrongly all.
-            complete, people = books.roll.complete, books.roll.counts()
-            counts: dict[str, int | None] = {
-                "problems": books.journal.count_open(),
-                "reviews": people["review"] if complete else None,
-                "conflicts": people["conflict"] if complete else None,
-                "plans": sum(plan.why == HELD for plan in books.plans.in_state(OPEN)),
-            }
-            kept = self._ends[books.name] = (moment, counts)
-        return kept[1]
+        return self._lately(self._ends, books, _open_ends)
 
     def sides(self, books: Books) -> list[SideNow]:
         """Say whether both sides are connected, for the side bar; looked up anew after some seconds."""
-        kept = self._sides.get(books.name)
-        moment = self.clock.monotonic()
+        return self._lately(self._sides, books, sides)
+
+    def _lately(self, known: dict[str, tuple[float, T]], books: Books, look: Callable[[Books], T]) -> T:
+        kept, moment = known.get(books.name), self.clock.monotonic()
         if kept is None or moment - kept[0] > _ENDS_SECONDS:
-            kept = self._sides[books.name] = (moment, sides(books))
+            kept = known[books.name] = (moment, look(books))
         return kept[1]
 
     def note(self, visitor: Visitor, what: str, subject: str = "", **detail: object) -> None:
@@ -149,6 +147,18 @@ class Console:
             self.note(visitor, what, subject, **detail, **deed.came, refused=why)
             raise
         self.note(visitor, what, subject, **detail, **deed.came)
+
+
+def _open_ends(books: Books) -> dict[str, int | None]:
+    books.roll.refresh()
+    # Looked at before they are counted: what is read in between makes them more, never wrongly all.
+    complete, people = books.roll.complete, books.roll.counts()
+    return {
+        "problems": books.journal.count_open(),
+        "reviews": people["review"] if complete else None,
+        "conflicts": people["conflict"] if complete else None,
+        "plans": sum(plan.why == HELD for plan in books.plans.in_state(OPEN)),
+    }
 
 
 def _refusal(error: BaseException) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 from fastapi import Request
@@ -21,7 +21,6 @@ from tillbridge.web.errors import NotHere, Unfit
 from tillbridge.web.pages import people
 from tillbridge.web.pages.settings import Given
 from tillbridge.web.rendering import done, go, page
-from tillbridge.web.security.addresses import refusal
 from tillbridge.web.security.oidc import FLOW_SECONDS, Claims, Described, SignInRefused, new_flow
 from tillbridge.web.security.paths import inside
 from tillbridge.web.security.roles import ROLES, Role, role_named
@@ -133,7 +132,7 @@ def set_up(request: Request, wished: Wished, seen: str) -> None:
     with console.noting(visitor_of(request), "sign-in changed") as deed:
         _check_stores(console, wished)
         deed.came["changed"] = sign_in.change(
-            console.folder, console.env, wished, seen=seen, refusal=_refusal(console)
+            console.folder, console.env, wished, seen=seen, refusal=console.refusal()
         )
 
 
@@ -154,7 +153,7 @@ def tried(request: Request, issuer: str, scopes: Collection[str], claim: str) ->
         except ValueError as error:
             raise SignInRefused(f"The issuer {error}.") from error
         known = console.rules().oidc
-        if (known is None or issuer != known.issuer) and (why := _refusal(console)(issuer)):
+        if (known is None or issuer != known.issuer) and (why := console.refusal()(issuer)):
             raise SignInRefused(f"The issuer {why}.")
         found = console.identity.describe(issuer, scopes, claim)
         _back(request)
@@ -171,10 +170,6 @@ def told_of(error: ConfigurationInvalid) -> dict[str, str]:
         is_shown = field in SignIn.__struct_fields__ or field == sign_in.SECRET
         found.setdefault(field if is_shown else "roles", told)
     return found
-
-
-def _refusal(console: Console) -> Callable[[str], str | None]:
-    return (lambda _address: None) if console.rules().own_network else refusal
 
 
 def _check_stores(console: Console, wished: Wished) -> None:

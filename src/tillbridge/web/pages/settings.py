@@ -14,7 +14,6 @@ from tillbridge.rewriting import ChangedMeanwhile
 from tillbridge.views.books import Books
 from tillbridge.web.console import books_of, console_of, visitor_of
 from tillbridge.web.rendering import done, go, page
-from tillbridge.web.security.addresses import refusal
 
 Form = Mapping[str, Sequence[str]]
 
@@ -68,7 +67,7 @@ def change(
         name,
         wished,
         seen=seen,
-        refusal=(lambda _host: None) if console.rules().own_network else refusal,
+        refusal=console.refusal(),
     )
     console.note(visitor_of(request), "settings changed", books.name, section=name, changed=done_.changed)
     return done_
