@@ -115,6 +115,33 @@ def test_whoever_was_taken_apart_may_be_chosen_again(people):
     assert "Kim took this customer apart" in review.reason
 
 
+# --- who is linked, and no values flow ----------------------------------------------------------------
+
+
+def test_whose_record_is_of_another_object_is_shown_on_both_sides_with_the_reason(opened):
+    world = opened()
+    lead = world.in_crm("Lead", FirstName="Lea", LastName="Lund", Company="Lund", Email="lea@lund.example")
+    lea = str(world.customer("Lea", "Lund", email="Lea@lund.example", mobile="06 1234 5678"))
+    world.backfill()
+    page = person(opened.look_into(world), lea)
+    own, other = page.shown
+
+    assert ([], lead) == (page.fields, page.crm.id)
+    assert page.apart.startswith("Salesforce keeps them as Lead, and customers are written as Account here")
+    assert (
+        "linked by email; its object is Lead, and the field map writes Account: "
+        "receipts arrive, values do not flow"
+    ) == page.reason
+    assert (["Lea@lund.example"], ["lea@lund.example"]) == (own.emails, other.emails)
+    assert ({"name", "emails"}, []) == (set(other.same), other.differs)
+
+
+def test_who_is_linked_to_nobody_is_shown_as_the_till_has_them(people):
+    (own,) = person(people.books, people.pia).shown
+
+    assert ("Pia Bos", ["+31612345678"], None) == (own.name, own.phones, own.object)
+
+
 # --- how two values stand to each other ----------------------------------------------------------
 
 NO_MAIL = "Lightspeed_No_Mail__c"

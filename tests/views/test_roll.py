@@ -174,6 +174,16 @@ def test_pages_follow_one_another_without_a_gap(town):
     assert whole == parts
 
 
+def test_who_moved_at_one_moment_stands_on_one_page_each(town):
+    town.home.clock.sleep(60)
+    for number in range(30):
+        town.till(200 + number, f"Page{number:02}", "Turner")
+    pages = [town.roll.search("", offset=start, limit=25).rows for start in (0, 25)]
+    shown = [till or crm for page in pages for till, crm in page]
+
+    assert 35 == len(shown) == len(set(shown))
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [

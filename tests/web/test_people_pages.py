@@ -404,11 +404,13 @@ def test_whoever_waits_for_a_person_is_not_said_to_have_nothing_new(contested):
 
 
 def looked_for(desk):
-    """Search as a program does: post it until it is done."""
-    for _ in range(200):
-        said = desk.client().post(f"{HERE}/duplicates/look", json={}).json()
+    """Search as a program does: post it once, and get it until it is done."""
+    program = desk.client()
+    said = program.post(f"{HERE}/duplicates/look", json={}).json()
+    for _ in range(2_000):
         if said["done"]:
             return said
+        said = program.get(f"{HERE}/duplicates/look").json()
     raise AssertionError(said)
 
 
@@ -423,6 +425,21 @@ def test_a_search_for_duplicates_needs_no_remote_and_says_what_it_came_to(desk):
 
     assert said["found"]["till"] >= 3
     assert "duplicates looked for" in desk.noted()
+
+
+def test_several_programs_may_ask_what_a_search_came_to_and_none_begins_another(desk):
+    said = looked_for(desk)
+    noted = desk.noted().count("duplicates looked for")
+    others = [desk.client().get(f"{HERE}/duplicates/look").json() for _ in range(2)]
+
+    assert [said, said] == others
+    assert noted == desk.noted().count("duplicates looked for")
+
+
+def test_a_search_that_nobody_has_begun_is_not_found(desk):
+    desk.app.state.console.errands.forget("default")
+
+    assert 404 == desk.client().get(f"{HERE}/duplicates/look").status_code
 
 
 def test_a_search_that_is_under_way_is_shown_until_it_is_over(desk, presses):

@@ -58,7 +58,9 @@ def plan_updates(connection: Connection, plan: CustomerPlan, linked: Sequence[tu
             # Its name tells nothing any more, or what it is linked to is not ours to change: the link stands.
             # There is nothing left to refuse.
             state = "settled" if before.state == "problem" else before.state
-            plan.settled.append(standing_of(one, before, state, _why_apart(connection, before, person)))
+            plan.settled.append(
+                standing_of(one, before, state, _why_apart(connection, before.reason, person))
+            )
             continue
         _plan_update(connection, plan, one, before, person, shadows.get(one.id), contested.get(one.id, {}))
 
@@ -102,13 +104,13 @@ def _plan_update(
     plan.rows.append(_update_row(one, person, found.push, state, reason))
 
 
-def _why_apart(connection: Connection, before: Known, person: CrmPersonRow | None) -> str | None:
+def _why_apart(connection: Connection, reason: str | None, person: CrmPersonRow | None) -> str | None:
     """Return why a link stands, and that no values flow along it where its record is of another object."""
     ours = connection.maps["customer"].object
-    if person is None or person_map(connection, person.object) is not None or _APART in (before.reason or ""):
-        return before.reason
-    told = f"it is a {person.object} and the field map writes a {ours}: {_APART}"
-    return f"{before.reason}; {told}" if before.reason else told
+    if person is None or person_map(connection, person.object) is not None or _APART in (reason or ""):
+        return reason
+    told = f"its object is {person.object}, and the field map writes {ours}: {_APART}"
+    return f"{reason}; {told}" if reason else told
 
 
 _APART = "receipts arrive, values do not flow"
@@ -195,7 +197,10 @@ def attach(
 ) -> None:
     """Make a link stand, and fill the blanks of whom it leads to."""
     if not _comparable(connection, person):
-        plan.settled.append(msgspec.structs.replace(linked, digest=one.digest, till_stamp=one.stamp))
+        reason = _why_apart(connection, linked.reason, person)
+        plan.settled.append(
+            msgspec.structs.replace(linked, reason=reason, digest=one.digest, till_stamp=one.stamp)
+        )
         return
     plan.settled.append(linked)
     plan.fresh.add(one.id)

@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from tillbridge.alerts import INSTANCE
 from tillbridge.engine.desk import all_look_alikes
 from tillbridge.model.answers import CrmPersonRow
-from tillbridge.model.names import fold
 from tillbridge.store import schema
 from tillbridge.store.arrivals import Arrival
 from tillbridge.store.changes import OPEN, Contested
@@ -23,27 +22,9 @@ from tillbridge.views.books import Books
 from tillbridge.views.customers import name_of
 from tillbridge.views.figures import PAGE, PAGE_MAX, Slice, Stores, moment_of
 from tillbridge.views.kinds import Kind, kinds_of_people
+from tillbridge.views.traits import Traits, beside, traits_of
 
 _verdict, _conflict, _bought = schema.verdict, schema.conflict, schema.bought
-
-
-class Traits(msgspec.Struct, frozen=True, kw_only=True):
-    """What is compared of somebody, on either side."""
-
-    id: str
-    object: str | None
-    link: str | None
-    name: str | None
-    company: str | None
-    emails: list[str]
-    phones: list[str]
-    street: str | None
-    city: str | None
-    born: str | None
-    why: str | None = None
-    linked_to: str | None = None
-    same: list[str] = []  # in which of these they agree with whom they are beside
-    differs: list[str] = []
 
 
 class Review(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,7 +156,7 @@ def _review(faces: _Faces, verdict: Verdict, why: Mapping[str, str | None]) -> R
         linked_to=verdict.detail.get("crm_id"),
         since=moment_of(verdict.made_at),
         till=till,
-        candidates=_beside(till, [each for each in people if each is not None]),
+        candidates=beside(till, [each for each in people if each is not None]),
     )
 
 
@@ -188,39 +169,8 @@ def _newcomer(faces: _Faces, arrival: Arrival) -> Newcomer:
         reason=arrival.reason,
         since=moment_of(arrival.moved_at),
         crm=crm,
-        candidates=_beside(crm, [each for each in people if each is not None]),
+        candidates=beside(crm, [each for each in people if each is not None]),
     )
-
-
-_COMPARED = ("name", "company", "emails", "phones", "street", "city", "born")
-
-
-def _beside(own: Traits | None, candidates: list[Traits]) -> list[Traits]:
-    """Say of each candidate in what they agree with somebody, and in what both say something else."""
-    if own is None:
-        return candidates
-    found = []
-    for each in candidates:
-        same: list[str] = []
-        differs: list[str] = []
-        for name in _COMPARED:
-            mine, theirs = _told(getattr(own, name), name), _told(getattr(each, name), name)
-            if mine and theirs:
-                (same if mine & theirs else differs).append(name)
-        found.append(msgspec.structs.replace(each, same=same, differs=differs))
-    return found
-
-
-def _told(value: str | list[str] | None, name: str) -> set[str]:
-    """Bring a trait to what is compared: folded words, and of a phone its last digits."""
-    values = [value] if isinstance(value, str) else value or []
-    if name == "phones":
-        return {"".join(ch for ch in each if ch.isdigit())[-_DIGITS:] for each in values}
-    return {fold(each) if name != "emails" else each.lower() for each in values} - {""}
-
-
-# Countries and trunk prefixes stand before these.
-_DIGITS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +188,7 @@ class _Faces:
         if person is None:
             return None
         link = self.links.get(till_id)
-        return _traits(person, till_id, why=why, linked_to=link.crm_id if link else None)
+        return traits_of(person, till_id, why=why, linked_to=link.crm_id if link else None)
 
     def of_crm(self, crm_id: str, why: str | None) -> Traits | None:
         """Return what is compared of somebody of the CRM."""
@@ -246,7 +196,7 @@ class _Faces:
         if row is None:
             return None
         link = f"{self.place}/{crm_id}" if self.place else None
-        return _traits(row, crm_id, why=why, of=row.object, link=link)
+        return traits_of(row, crm_id, why=why, of=row.object, link=link)
 
 
 def _faces(books: Books, till_ids: Collection[str], crm_ids: Collection[str]) -> _Faces:
@@ -255,31 +205,6 @@ def _faces(books: Books, till_ids: Collection[str], crm_ids: Collection[str]) ->
         links=books.state.links("customer", list(till_ids)),
         crm=books.people.get(crm_ids),
         place=(books.state.fact(INSTANCE) or "").rstrip("/"),
-    )
-
-
-def _traits(
-    shown: Person | CrmPersonRow,
-    its_id: str,
-    *,
-    why: str | None,
-    linked_to: str | None = None,
-    of: str | None = None,
-    link: str | None = None,
-) -> Traits:
-    return Traits(
-        id=its_id,
-        object=of,
-        link=link,
-        name=" ".join(filter(None, (shown.first, shown.last))) or None,
-        company=shown.company,
-        emails=list(shown.emails),
-        phones=list(shown.phones),
-        street=shown.street,
-        city=" ".join(filter(None, (shown.zip, shown.city))) or None,
-        born=shown.birth_date.isoformat() if shown.birth_date else None,
-        why=why,
-        linked_to=linked_to,
     )
 
 

@@ -91,6 +91,11 @@ def kinds_of_people(config: Config) -> dict[str, Kind]:
     return found
 
 
+def objects_of_people(config: Config) -> list[str]:
+    """Return the objects that customers' values flow to, that of new customers first."""
+    return list(dict.fromkeys(table.object for table in _people(maps_of(config))))
+
+
 def comparisons(config: Config, region: str | None) -> dict[str, Alike]:
     """Return how values of customers' fields are compared, by field: as the sync itself compares them.
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from tillbridge.alerts import INSTANCE
 from tillbridge.engine.desk import look_alikes
-from tillbridge.engine.directory import home_region, kept_directory
+from tillbridge.engine.directory import dial_region, kept_directory
 from tillbridge.engine.identities import confirmed_by
 from tillbridge.engine.sync import LISTENS
 from tillbridge.model.answers import CrmPersonRow
@@ -30,14 +30,24 @@ from tillbridge.store.plans import HELD, OPEN
 from tillbridge.store.verified import MERGED_CRM, Verified
 from tillbridge.sync.alike import Alike, blank, same_text
 from tillbridge.sync.fieldmap import key as key_of
+from tillbridge.sync.match import Person
 from tillbridge.sync.reconcile import Mode
 from tillbridge.views.books import Memory
 from tillbridge.views.customers import Entry, SideOf, crm_side, entry_of, till_side
 from tillbridge.views.duplicates import Twin, till_link, twins
 from tillbridge.views.figures import Stores, moment, moment_of, money
-from tillbridge.views.kinds import Kind, comparisons, kinds_of_people, opt_outs, ways_back
+from tillbridge.views.kinds import (
+    Kind,
+    comparisons,
+    kinds_of_people,
+    objects_of_people,
+    opt_outs,
+    ways_back,
+)
 from tillbridge.views.problems import ProblemLine, problem_line
 from tillbridge.views.sales import SaleLine, lines_of
+from tillbridge.views.traits import Traits, beside, traits_of
+from tillbridge.wiring import settings_of
 
 _record, _receipt, _bought, _run = schema.record, schema.receipt, schema.bought, schema.run
 
@@ -184,7 +194,8 @@ class PersonPage(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about one person.
 
     `follows_crm`: whether what people edit in the CRM is read; where not, its side is as of
-    `crm_changed_at`, or as we wrote it since.
+    `crm_changed_at`, or as we wrote it since. `apart`: why no values flow along the link. `shown`: what each
+    side last showed of them, the till's first, where no fields were compared.
     """
 
     id: str
@@ -199,6 +210,8 @@ class PersonPage(msgspec.Struct, frozen=True, kw_only=True):
     follows_crm: bool
     records: list[TillRecord]
     fields: list[FieldOf]
+    apart: str | None
+    shown: list[Traits]
     candidates: list[Candidate]
     conflicts: list[ConflictOf]
     held: list[HeldChange]
@@ -248,6 +261,19 @@ def person(
     crm = crm_side(crm_id, row, known.object if known else None) if crm_id else None
     name = (till_named.name if till_named else None) or (crm.name if crm else None)
     standing, kinds = _standing(books, first), kinds_of_people(books.config)
+    fields = _fields(
+        books,
+        _Sides(
+            first,
+            shadows_of(books, first, read),
+            shadows_of(books, first, None),
+            row,
+            changes,
+            verdicts.get(first or ""),
+            contested,
+        ),
+        kinds,
+    )
     return PersonPage(
         id=first or crm_id or text,
         key=_key(books, first),
@@ -260,19 +286,9 @@ def person(
         crm_changed_at=row.changed_at if row else None,
         follows_crm=books.config.customers.mode in LISTENS,
         records=_records(books, records, verdicts, shown),
-        fields=_fields(
-            books,
-            _Sides(
-                first,
-                shadows_of(books, first, read),
-                shadows_of(books, first, None),
-                row,
-                changes,
-                verdicts.get(first or ""),
-                contested,
-            ),
-            kinds,
-        ),
+        fields=fields,
+        apart=_apart(books, row) if known else None,
+        shown=[] if fields else _shown(first, shown.get(first or ""), row),
         # Whom else they may be, may have bought in stores that are not to be seen.
         candidates=_candidates(books, verdicts.get(first or ""), place) if stores is None else [],
         conflicts=[_conflict(c, kinds) for c in contested],
@@ -576,11 +592,34 @@ def _fields(books: Memory, sides: _Sides, kinds: Mapping[str, Kind]) -> list[Fie
     return found
 
 
+def _apart(books: Memory, row: CrmPersonRow | None) -> str | None:
+    """Say why no values flow between somebody of the till and the record that they are linked to."""
+    if row is None:
+        return None
+    if books.config.customers.mode == "link_only":
+        return _LEFT["link_only"]
+    ours = objects_of_people(books.config)
+    if row.object in ours:
+        return None
+    return (
+        f"Salesforce keeps them as {row.object}, and customers are written as {ours[0]} here: "
+        "receipts arrive, values do not flow."
+    )
+
+
+def _shown(first: str | None, till: Person | None, row: CrmPersonRow | None) -> list[Traits]:
+    """Return what each side last showed of somebody whose fields were not compared."""
+    own = traits_of(till, first) if till is not None and first else None
+    other = traits_of(row, row.id, of=row.object) if row is not None else None
+    return [*filter(None, [own]), *beside(own, [*filter(None, [other])])]
+
+
 class _Likeness:
     """How both sides' values stand to each other, by the comparisons that the sync decides with."""
 
     def __init__(self, books: Memory, compared: Mapping[str, Mapping[str, str | None]]) -> None:
-        self._alike: Mapping[str, Alike] = comparisons(books.config, _region(books))
+        region = dial_region(kept_directory(books.people), settings_of(books.config))
+        self._alike: Mapping[str, Alike] = comparisons(books.config, region)
         self._ways = ways_back(books.config)
         self._opt_outs = opt_outs(books.config) & self._ways
         self._mode = books.config.customers.mode
@@ -605,13 +644,6 @@ class _Likeness:
         if name not in self._ways and self._mode in _NO_WAY_BACK:
             return _NO_WAY_BACK[self._mode]
         return _LEFT[self._mode]
-
-
-def _region(books: Memory) -> str | None:
-    """Return where people dial who say no country, as the sync takes it."""
-    directory = kept_directory(books.people)
-    stores = {each.id: each for each in directory.stores} if directory else {}
-    return books.config.customers.phone_region or home_region(stores)
 
 
 # Why values that differ are left alone while nobody edits either.

@@ -244,7 +244,7 @@ class Roll:
         if newest is None:
             rows = self._under[wanted] if wanted else (row for text in list(self._texts) for row in text.rows)
             seen = (row for row in list(rows) if not row.gone and _may(row, mask))
-            newest = nlargest(offset + limit, seen, key=lambda row: row.moved_at)
+            newest = nlargest(offset + limit, seen, key=lambda row: (row.moved_at, row.till_id or ""))
         return Found(
             rows=[(row.till_id, row.crm_id) for row in newest[offset:]], total=total, complete=self.complete
         )
@@ -252,7 +252,9 @@ class Roll:
     def _moved_last(self, wanted: Filter | None, mask: int | None, count: int) -> list[Row] | None:
         """Return who moved last, by the table's own order; None where they are too far back in it."""
         found: list[Row] = []
-        statement = sa.select(_record.c.till_id).where(_IS_CUSTOMER).order_by(_record.c.moved_at.desc())
+        # By their ids as well: of those who moved at one moment each page has to have its own.
+        order = (_record.c.moved_at.desc(), _record.c.till_id.desc())
+        statement = sa.select(_record.c.till_id).where(_IS_CUSTOMER).order_by(*order)
         with self._state.begin() as c:
             for till_id in c.execute(statement.limit(_LOOKED_BACK)).scalars():
                 row = self._by_till.get(till_id)

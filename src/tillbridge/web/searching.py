@@ -44,8 +44,3 @@ def search(request: Request, connection: str) -> Errand:
     while errand.runs and time.monotonic() < until:
         time.sleep(_LOOK_SECONDS)
     return errand
-
-
-def forget(request: Request, connection: str) -> None:
-    """Forget a search that has ended, once somebody was told what came of it."""
-    console_of(request).errands.forget(connection)

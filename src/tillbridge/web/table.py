@@ -248,6 +248,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/v1/c/{connection}/customers/{who}/erase", ADMIN, desk.erase),
     Route("POST", "/api/v1/c/{connection}/people/sync", OPERATOR, desk.send_people),
     Route("POST", "/api/v1/c/{connection}/duplicates/look", OPERATOR, desk.look_for_duplicates),
+    Route("GET", "/api/v1/c/{connection}/duplicates/look", OPERATOR, desk.show_the_look),
     Route("POST", "/api/v1/c/{connection}/duplicates/decide", OPERATOR, desk.decide_duplicates),
     Route("POST", "/api/v1/c/{connection}/duplicates/check", OPERATOR, desk.check_duplicates),
     Route("POST", "/api/v1/c/{connection}/duplicates/merge", ADMIN, desk.merge_duplicates),

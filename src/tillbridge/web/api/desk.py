@@ -7,7 +7,7 @@ from fastapi import Request
 
 from tillbridge import actions
 from tillbridge.model.errors import Halted
-from tillbridge.setup.errands import Stage
+from tillbridge.setup.errands import Errand, Stage
 from tillbridge.sync.decisions import ClusterState
 from tillbridge.views import duplicates as twice
 from tillbridge.views import person as persons
@@ -29,7 +29,7 @@ from tillbridge.web.api.given import (
 from tillbridge.web.api.reading import opened
 from tillbridge.web.console import actions_of, console_of
 from tillbridge.web.errors import NotHere, Unfit
-from tillbridge.web.searching import forget, search
+from tillbridge.web.searching import search, search_of
 
 
 @answers(actions.Sent)
@@ -107,21 +107,34 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
 
 @answers(Looked)
 def look_for_duplicates(request: Request, connection: Id, body: Pressed) -> Looked:  # noqa: ARG001  It has to be meant.
-    """Compare everybody whom both sides have shown, and keep who is probably there twice.
+    """Begin to compare everybody whom both sides have shown, unless that is under way already.
 
-    Of many people that takes a while: until it is done, post it again to see how far it is.
+    Of many people that takes a while: until it is done, get this address to see how far it is.
     """
     opened(request, connection)
-    errand = search(request, connection)
-    if errand.state == "failed":
-        forget(request, connection)
-        raise Halted(errand.why)
+    return _looked(search(request, connection))
+
+
+@answers(Looked)
+def show_the_look(request: Request, connection: Id) -> Looked:
+    """Say how far the search for duplicates is, or what the last one came to since the start."""
+    opened(request, connection)
+    errand = search_of(request, connection)
+    if errand is None:
+        raise NotHere("Nobody has looked for duplicates since the console was started.")
+    return _looked(errand)
+
+
+def _looked(errand: Errand) -> Looked:
     stage = errand.stages[-1] if errand.stages else Stage("Beginning", None)
-    if errand.runs:
-        return Looked(done=False, stage=stage.title, count=stage.count, total=stage.total, found=None)
-    forget(request, connection)
-    found = msgspec.convert(errand.came, actions.Found)
-    return Looked(done=True, stage="Done", count=found.till + found.crm, total=None, found=found)
+    match errand.state:
+        case "failed":
+            raise Halted(errand.why)
+        case "done":
+            found = msgspec.convert(errand.came, actions.Found)
+            return Looked(done=True, stage="Done", count=found.till + found.crm, total=None, found=found)
+        case _:
+            return Looked(done=False, stage=stage.title, count=stage.count, total=stage.total, found=None)
 
 
 @answers(ClusterState)
