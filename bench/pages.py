@@ -75,17 +75,23 @@ _LAST = (
 )
 _CONFIG = """\
 [lightspeed]
+api_url = "http://127.0.0.1:9"
+auth_url = "http://127.0.0.1:9"
 account_id = "190001"
 client_id = "demo-client"
 client_secret = "demo-secret"
 refresh_token = "demo-refresh"
 
 [salesforce]
-login_url = "https://login.example"
+login_url = "http://127.0.0.1:9"
 auth = "client_credentials"
 client_id = "demo-consumer"
 client_secret = "demo-consumer-secret"
 """
+
+
+# Pages that ask a remote before they are shown. None is here: what counts is how long we were at work.
+_ASK_A_REMOTE = ("/set-up/{name}/customers", "/set-up/{name}/fields")
 
 
 def main() -> int:
@@ -94,6 +100,7 @@ def main() -> int:
     asked.add_argument("--customers", type=int, default=200_000)
     asked.add_argument("--sales", type=int, default=1_000_000)
     asked.add_argument("--times", type=int, default=40)
+    asked.add_argument("--only", default="", help="a part of the address: these pages alone")
     asked.add_argument("--keep", type=Path, help="fill this folder, or use it if it is filled")
     given = asked.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -103,13 +110,13 @@ def main() -> int:
             fill(folder, given.customers, given.sales)
             size = (folder / "tillbridge.sqlite").stat().st_size / 1e9
             print(f"filled in {time.monotonic() - begun:.0f} s, {size:.2f} GB")
-        return measure(folder, given.customers, given.sales, given.times)
+        return measure(folder, given.customers, given.sales, given.times, given.only)
 
 
 # --- measuring -------------------------------------------------------------------------------------
 
 
-def measure(folder: Path, people: int, sold: int, times: int) -> int:
+def measure(folder: Path, people: int, sold: int, times: int, only: str = "") -> int:
     """Ask every view so many times; return 1 when one is too slow."""
     service = open_service(service_url(folder, None))
     jobs = Jobs(service)
@@ -120,18 +127,30 @@ def measure(folder: Path, people: int, sold: int, times: int) -> int:
     gc.collect()
     print(f"everybody read in {time.monotonic() - begun:.1f} s, {_megabytes() - before:.0f} MB more")
     slow = 0
-    for name, ask in views(books, people, sold):
-        slow += _told(name, ask, times)
-    slow += measure_pages(folder, library, service, jobs, (people, sold, times))
+    if not only:
+        for name, ask in views(books, people, sold):
+            slow += _told(name, ask, times)
+    pages = [
+        route.path
+        for route in ROUTES
+        if route.method == "GET" and not route.is_api and not route.path.endswith("/events")
+    ]
+    wanted = [path for path in pages if only in path]
+    slow += measure_pages(folder, library, service, jobs, wanted, (people, sold, times))
     library.close()
     service.close()
     return int(slow > 0)
 
 
 def measure_pages(
-    folder: Path, library: Library, service: Service, jobs: Jobs, size: tuple[int, int, int]
+    folder: Path,
+    library: Library,
+    service: Service,
+    jobs: Jobs,
+    paths: list[str],
+    size: tuple[int, int, int],
 ) -> int:
-    """Ask for every page of the table; return how many are too slow."""
+    """Ask for pages of the table; return how many are too slow."""
     people, sold, times = size
     clock = Standing()
     access = Access(service)
@@ -154,16 +173,15 @@ def measure_pages(
     cookie = f"tillbridge={access.sign_in(admin.id, now, now + 86_400, agent='bench', address='')}"
     slow = 0
     with asyncio.Runner() as runner:
-        for route in ROUTES:
-            if route.method != "GET" or route.is_api or route.path.endswith("/events"):
-                continue
-            addresses = [_address(route.path, n, people, sold) for n in range(times)]
+        for path in paths:
+            asks_a_remote = path in _ASK_A_REMOTE
+            addresses = [_address(path, n, people, sold) for n in range(3 if asks_a_remote else times)]
             status, kind = runner.run(_asked(app, addresses[0], cookie))
             if status != 200 or not kind.startswith("text/html"):
-                print(f"- {route.path:<50} {status} {kind.partition(';')[0]}")
+                print(f"- {path:<50} {status} {kind.partition(';')[0]}")
                 continue
             ask = partial(_asked_one, runner, app, addresses, cookie)
-            slow += _told(route.path, ask, times)
+            slow += _told(path, ask, len(addresses), waits=asks_a_remote)
     console.actions.close()
     return slow
 
@@ -226,8 +244,11 @@ async def _asked(app: Any, address: str, cookie: str) -> tuple[int, str]:
     return heads[0]["status"], headers.get("content-type", "")
 
 
-def _told(name: str, ask: Callable[[int], Any], times: int) -> int:
-    """Ask so many times and print how long it took; return 1 when that is too long."""
+def _told(name: str, ask: Callable[[int], Any], times: int, *, waits: bool = False) -> int:
+    """Ask so many times and print how long it took; return 1 when that is too long.
+
+    `waits`: on a remote, for which nobody here is to blame.
+    """
     ask(0)
     taken, worked = [], []
     for number in range(times):
@@ -238,9 +259,10 @@ def _told(name: str, ask: Callable[[int], Any], times: int) -> int:
     taken.sort()
     middle, late = taken[len(taken) // 2], taken[int(len(taken) * 0.95)]
     cpu = sorted(worked)[int(len(worked) * 0.95)]
-    mark = "✗" if late > PROMISED_MS else "✓"
+    is_late = (cpu if waits else late) > PROMISED_MS
+    mark = "✗" if is_late else "✓"
     print(f"{mark} {name:<50} p50 {middle:7.1f} ms   p95 {late:7.1f} ms, {cpu:6.1f} of them at work")
-    return int(late > PROMISED_MS)
+    return int(is_late)
 
 
 def views(books: Books, people: int, sold: int) -> Iterator[tuple[str, Callable[[int], Any]]]:

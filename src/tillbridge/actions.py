@@ -32,7 +32,7 @@ from tillbridge.engine.jobs import Job, JobFailed, Jobs, check_done
 from tillbridge.engine.schedule import bring_forward
 from tillbridge.engine.sync import force
 from tillbridge.erasures import keep_report, office_of, report_path
-from tillbridge.hurry import HastyClock, HastyHttp
+from tillbridge.hurry import HastyClock, HastyHttp, NoAnswer
 from tillbridge.model.clock import Clock
 from tillbridge.model.errors import Busy, Halted, SyncError, Transient, outcome_of
 from tillbridge.setup import draft
@@ -735,6 +735,21 @@ class Actions:
         with self._at_work(name, job, writes=False) as (_, connection, _counts):
             yield connection
 
+    @contextmanager
+    def looking(self, home: Path) -> Iterator[Parts]:
+        """Open a connection to look at both sides while somebody waits, beside whatever else is done.
+
+        Raises Transient within seconds, with the side's name, where one does not answer.
+        """
+        http = HastyHttp(Http())
+        parts = open_home(home, clock=HastyClock(self._clock, http), env=self._env, http=http)
+        try:
+            yield parts
+        except (Transient, NoAnswer) as error:
+            raise _named(error, parts, http) from error
+        finally:
+            parts.close()
+
     def _now(self) -> float:
         return self._clock.now().timestamp()
 
@@ -817,7 +832,7 @@ class Actions:
             try:
                 yield parts, parts.connect(), counts
                 outcome = "done"
-            except Transient as error:
+            except (Transient, NoAnswer) as error:
                 outcome = outcome_of(error)
                 raise _named(error, parts, self._doing[name].http) from error
             except BaseException as error:
@@ -832,13 +847,15 @@ class Actions:
                 note_calls(parts.state, *spent)
 
 
-def _named(error: Transient, parts: Parts, http: HastyHttp) -> Transient:
+def _named(error: Transient | NoAnswer, parts: Parts, http: HastyHttp) -> SyncError:
     """Say which of both sides it was that did not answer: who looks on knows no hosts."""
     places = addresses(parts.config, parts.state.fact(INSTANCE))
     told = str(error)
     met = [side for side, urls in places.items() if http.place in {urlsplit(url).netloc for url in urls}]
     if len(met) != 1 or met[0] in told:
         return error
+    if isinstance(error, NoAnswer):
+        return Transient(f"{met[0]} does not answer just now. Nothing was lost.")
     return Transient(
         f"{met[0]} does not answer just now: {told}",
         retry_after_seconds=error.retry_after_seconds,

@@ -53,6 +53,10 @@ class HastyHttp(Relay):
         self._shared.close()
 
 
+class NoAnswer(GiveWay):
+    """A remote has failed for as long as somebody waits for it."""
+
+
 class HastyClock:
     """A clock on which waits for a remote that fails are short; what was met then is raised."""
 
@@ -69,11 +73,11 @@ class HastyClock:
         return self._clock.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Wait; raise GiveWay where a remote that fails has been waited for long enough."""
+        """Wait; raise NoAnswer where a remote that fails has been waited for long enough."""
         if not self._http.fails:
             self._waited = 0.0
         elif self._waited + seconds > RETRY_SECONDS_MAX:
-            raise GiveWay("The other side does not answer just now; nothing was lost.")
+            raise NoAnswer("The other side does not answer just now. Nothing was lost.")
         else:
             self._waited += seconds
         self._clock.sleep(seconds)

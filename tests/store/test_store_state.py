@@ -68,6 +68,8 @@ def test_states_are_counted_by_kind(home):
     home.stand("customer", "1")
 
     assert {"sale": {"settled": 1, "waiting": 2}, "customer": {"settled": 1}} == home.state.count_states()
+    assert home.state.count_states() == home.state.count_first(3)
+    assert {"sale": 2, "customer": 1} == {k: sum(v.values()) for k, v in home.state.count_first(2).items()}
     assert ["2", "3"] == [known.till_id for known in home.state.in_state("sale", "waiting")]
 
 

@@ -10,6 +10,7 @@ from web_shop import Shop
 from tillbridge.actions import Actions
 from tillbridge.engine.jobs import Jobs
 from tillbridge.model.errors import Busy, Transient
+from tillbridge.setup.customers import not_offered
 from tillbridge.store.service import DOWN, Ended
 from tillbridge.views.roll import Roll
 from tillbridge.views.sides import sides
@@ -48,6 +49,18 @@ def served(shop):
             "Salesforce",
             lambda act, shop: act.part("default", str(shop.ada), "Kim"),
             id="an unlinking",
+        ),
+        pytest.param(
+            "crm",
+            "Salesforce",
+            lambda _, shop: not_offered(shop.console.setups, "default"),
+            id="a page of the set-up that asks what the org can hold",
+        ),
+        pytest.param(
+            "till",
+            "Lightspeed",
+            lambda _, shop: shop.console.fields.sheet("default", "customer"),
+            id="a page of the set-up that shows real rows",
         ),
     ],
 )

@@ -50,7 +50,7 @@ def _written(setups: Setups, name: str) -> Mapping[str, Any]:
 
 def not_offered(setups: Setups, name: str) -> dict[str, str]:
     """Return which models this org cannot have, and why, as its describe tells."""
-    with setups.parts(name) as parts:
+    with setups.looking(name) as parts:
         held = {each: parts.crm.describe(each) for each in ("Account", "Contact", "Lead")}
     found = {}
     account = held["Account"]

@@ -226,7 +226,7 @@ class Fields:
             kept = self._benches.get(name)
         if kept is not None and 0 <= now - kept.read_at < _FRESH_SECONDS:
             return kept
-        with self._setups.parts(name) as parts:
+        with self._setups.looking(name) as parts:
             made = _look(parts, now)
         with self._lock:
             self._benches[name] = made

@@ -282,6 +282,12 @@ class Setups:
     # --- looking and doing -------------------------------------------------------------------
 
     @contextmanager
+    def looking(self, name: str) -> Iterator[Parts]:
+        """Open a connection to look at both sides for a page: whoever waits is told within seconds."""
+        with self._actions.looking(self.home(name)) as parts:
+            yield parts
+
+    @contextmanager
     def parts(self, name: str, progress: Errand | None = None) -> Iterator[Parts]:
         """Open a connection to look at both sides; nobody is kept from anything meanwhile."""
         parts = open_home(self.home(name), clock=self.clock, env=self.env, progress=progress)

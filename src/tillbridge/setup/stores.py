@@ -29,7 +29,7 @@ class Chosen:
 
 def directory(setups: Setups, name: str) -> Directory:
     """Return the account's stores and registers, read again when what is kept is old."""
-    with setups.parts(name) as parts:
+    with setups.looking(name) as parts:
         kept = kept_directory(parts.people)
         if kept is not None and kept.is_fresh(parts.clock):
             return kept

@@ -495,6 +495,19 @@ class State:
                 counts.setdefault(kind, {})[state] = count
         return counts
 
+    def count_first(self, most: int) -> dict[str, dict[str, int]]:
+        """Count the things of each kind by state as `count_states` does, but so many of a kind at most."""
+        counts: dict[str, dict[str, int]] = {}
+        with self.begin() as c:
+            next_kind = sa.select(sa.func.min(_record.c.kind))
+            kind = c.execute(next_kind).scalar()
+            while kind is not None:
+                first = sa.select(_record.c.state).where(_record.c.kind == kind).limit(most).subquery()
+                states = sa.select(first.c.state, sa.func.count()).group_by(first.c.state)
+                counts[kind] = {row.state: row[1] for row in c.execute(states)}
+                kind = c.execute(next_kind.where(_record.c.kind > kind)).scalar()
+        return counts
+
     def staged(self, wave: int) -> list[str]:
         """Return the sales of a wave that have landed and are not settled yet."""
         statement = sa.select(_record.c.till_id).where(
