@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -296,16 +296,26 @@ class Eraser:
         connection.execute(sa.update(_record).where(kinds).values(settled))
 
 
-def aliases_of(state: State, kind: str, ids: Collection[str]) -> set[str]:
-    """Return the other ids that these things went by, or go by since a merge."""
+def aliases_of(state: State, kind: str, ids: Iterable[str]) -> set[str]:
+    """Return these ids, and all that their things went by before merges, or go by since."""
+    return set().union(*known_as(state, kind, ids).values())
+
+
+def known_as(state: State, kind: str, ids: Iterable[str]) -> dict[str, set[str]]:
+    """Return all that these things went by before merges, or go by since, by each of their ids."""
     alias = schema.alias
+    near: dict[str, set[str]] = {i: {i} for i in ids}
+    fresh = set(near)
     with state.begin() as c:
-        rows = c.execute(
-            sa.select(alias.c.old_id, alias.c.new_id).where(
-                alias.c.kind == kind, sa.or_(among(alias.c.old_id, ids), among(alias.c.new_id, ids))
-            )
-        )
-        return {i for row in rows for i in row}
+        while fresh:
+            either = sa.or_(among(alias.c.old_id, fresh), among(alias.c.new_id, fresh))
+            pairs = sa.select(alias.c.old_id, alias.c.new_id).where(alias.c.kind == kind, either)
+            fresh = set()
+            for pair in c.execute(pairs):
+                fresh |= set(pair) - near.keys()
+                one = set().union(pair, *(near.get(i, ()) for i in pair))
+                near.update(dict.fromkeys(one, one))
+    return near
 
 
 def forget_digests(connection: sa.Connection, kind: str, ids: Collection[str]) -> None:

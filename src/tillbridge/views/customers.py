@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from tillbridge.model.answers import CrmPersonRow
 from tillbridge.store import schema
 from tillbridge.store.arrivals import Arrival
+from tillbridge.store.erasing import known_as
 from tillbridge.store.lists import among
 from tillbridge.sync.match import Person
 from tillbridge.sync.reconcile import MAY_PULL
@@ -19,7 +20,7 @@ from tillbridge.views.books import Books, Memory
 from tillbridge.views.figures import PAGE, PAGE_MAX, Slice, Stores, moment, money
 from tillbridge.views.roll import Filter
 
-_record, _receipt, _alias = schema.record, schema.receipt, schema.alias
+_record, _receipt = schema.record, schema.receipt
 
 
 class SideOf(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,16 +123,8 @@ def records_of_each(books: Memory, known: Mapping[str, str | None]) -> dict[str,
     """Return all till records of customers, given with their CRM ids: linked ones, and ids of merges."""
     linked = books.state.linked_to({crm_id for crm_id in known.values() if crm_id})
     found = {i: {i, *linked.get(crm_id or "", ())} for i, crm_id in known.items()}
-    ids = set().union(*found.values())
-    pairs = sa.select(_alias.c.old_id, _alias.c.new_id).where(_alias.c.kind == "customer")
-    near: dict[str, set[str]] = {}
-    with books.look() as c:
-        for old, new in c.execute(
-            pairs.where(sa.or_(among(_alias.c.old_id, ids), among(_alias.c.new_id, ids)))
-        ):
-            near.setdefault(old, set()).add(new)
-            near.setdefault(new, set()).add(old)
-    return {i: own.union(*(near.get(each, ()) for each in own)) for i, own in found.items()}
+    every = known_as(books.state, "customer", set().union(*found.values()))
+    return {i: set().union(*(every[each] for each in own)) for i, own in found.items()}
 
 
 def _bought(books: Memory, known: Mapping[str, str | None], stores: Stores) -> dict[str, tuple[int, int]]:

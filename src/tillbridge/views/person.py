@@ -400,12 +400,8 @@ def _key(books: Memory, till_id: str | None) -> str | None:
 
 def records_of(books: Memory, till_id: str | None, crm_id: str | None) -> list[str]:
     """Return all till records of a person: linked ones, and old ids of merges."""
-    ids = {
-        *([till_id] if till_id else ()),
-        *books.state.linked_to([crm_id] if crm_id else []).get(crm_id or "", []),
-    }
-    if ids:
-        ids |= aliases_of(books.state, "customer", ids)
+    linked = books.state.linked_to([crm_id]).get(crm_id, []) if crm_id else []
+    ids = aliases_of(books.state, "customer", filter(None, [till_id, *linked]))
     return sorted(ids, key=lambda i: (len(i), i))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
@@ -170,7 +170,7 @@ def _where(
     if wanted.last is not None:
         where.append(_receipt.c.day <= wanted.last.isoformat())
     if wanted.customer is not None:
-        where.append(among(_receipt.c.customer, _numbers_of(books, [wanted.customer])))
+        where.append(among(_receipt.c.customer, aliases_of(books.state, "customer", [wanted.customer])))
     if wanted.least is not None:
         where.append(_receipt.c.total >= _hundredths(max(wanted.least, Decimal(-_AMOUNT_MAX))))
     if wanted.most is not None:
@@ -212,19 +212,10 @@ def _named(books: Books, query: str, stores: Stores) -> _Named | None:
         return None  # A number of a receipt.
     found = books.roll.search(query, stores=stores, limit=_BUYERS_MAX)
     return _Named(
-        ids=_numbers_of(books, [till_id for till_id, _ in found.rows if till_id is not None]),
+        ids=sorted(aliases_of(books.state, "customer", filter(None, (till_id for till_id, _ in found.rows)))),
         complete=found.complete,
         is_cut=found.total is None or found.total > len(found.rows),
     )
-
-
-def _numbers_of(books: Books, customers: Collection[str]) -> list[str]:
-    """Return these numbers of customers, and all that went into one of them, or that it went into."""
-    every = fresh = set(customers)
-    while fresh:
-        fresh = aliases_of(books.state, "customer", fresh) - every
-        every = every | fresh
-    return sorted(every)
 
 
 def amount_in(text: str) -> Decimal | None:
