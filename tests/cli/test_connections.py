@@ -269,6 +269,29 @@ def test_a_removed_connection_leaves_nothing_and_the_other_goes_on(shops):
     assert 0 == shops.cli("sync", "--connection", "south").status
 
 
+@pytest.mark.parametrize("is_live", [True, False], ids=["a connection", "a set-up"])
+def test_nobodys_rights_outlive_it(shops, is_live):
+    name = "north" if is_live else "west"
+    if not is_live:
+        home = shops.folder / "connections" / "west"
+        home.mkdir()
+        with draft.changing(home) as kept:
+            kept.begun_at = 1.0
+    service = open_service(service_url(shops.folder, None))
+    access = Access(service)
+    for who, limits in (("Ana", {name: ["1"], "south": ["2"]}), ("Ben", {name: ["1"]}), ("Cem", None)):
+        access.add(who, "viewer", 0.0, limits=limits)
+    for token, scopes in (("here", [name]), ("both", [name, "south"]), ("there", ["south"]), ("all", [])):
+        access.make_token(1, token, ["read", *(f"on:{each}" for each in scopes)], 0.0, None)
+    shops.cli("connection", "remove", name, "--yes")
+    limits = {person.name: person.limits for person in access.people()}
+    tokens = {token.name: set(token.scopes) for token in access.tokens()}
+    service.close()
+
+    assert {"Ana": {"south": ["2"]}, "Ben": {}, "Cem": None} == limits
+    assert {"both": {"read", "on:south"}, "there": {"read", "on:south"}, "all": {"read"}} == tokens
+
+
 def test_a_set_up_that_never_went_live_is_dropped_and_no_other(shops):
     home = shops.folder / "connections" / "west"
     home.mkdir()

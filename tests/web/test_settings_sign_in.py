@@ -157,6 +157,33 @@ def test_it_is_turned_off_with_its_secret(plant, admin, provider):
     assert "sign-in turned off" == plant.access.entries(limit=1)[0].what
 
 
+def test_turning_it_off_ends_what_the_provider_alone_vouched_for(plant, admin, provider):
+    admin.press(HERE, **form(provider))
+    browser, _ = come_back(plant, provider)
+    (theirs,) = [each for each in plant.access.people() if each.subject]
+    plant.access.make_token(theirs.id, "x", ["read"], plant.now(), None)
+    before = browser.get("/account").status_code
+    admin.press(f"{HERE}/off")
+
+    assert (200, 303) == (before, browser.get("/account").status_code)
+    assert ([], 200) == (plant.access.tokens(theirs.id), admin.get("/account").status_code)
+
+
+def test_it_stays_on_where_no_administrator_has_a_password(plant, admin, provider):
+    admin.press(HERE, **form(provider))
+    come_back(plant, provider)
+    (theirs,) = [each for each in plant.access.people() if each.subject]
+    plant.access.change(theirs.id, role="admin", limits=None, active=True)
+    for each in plant.access.people():
+        if each.has_password:
+            plant.access.change(each.id, role="viewer", limits=None, active=True)
+    secret = plant.access.make_token(theirs.id, "x", ["admin"], plant.now(), None)
+    answer = plant.browser().delete(API, headers={"authorization": f"Bearer {secret}"})
+
+    assert (409, True) == (answer.status_code, "No administrator has a password" in answer.text)
+    assert oidc_of(plant) is not None
+
+
 def test_stores_of_viewers_follow_their_groups(plant, admin, provider):
     plant.person("Root", "admin")
     admin.press(HERE, **form(provider, stores="harbour = 2, default/3\r\nauditors = *"))

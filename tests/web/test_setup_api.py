@@ -464,6 +464,20 @@ def test_a_draft_is_dropped_with_its_secrets(office):
     assert 404 == office.program().delete(HERE).status_code
 
 
+def test_a_step_that_ends_after_the_drop_does_not_begin_it_anew(office):
+    office.walk().begin()
+    office.program().delete(HERE)
+    for ends in (
+        lambda: office.setups.keep("default", "forecast", {"counts": {}}),
+        lambda: office.setups.done("default", "check", "Kim"),
+        lambda: office.setups.undone("default", "fields"),
+    ):
+        with pytest.raises(Halted, match="dropped meanwhile"):
+            ends()
+
+    assert [] == office.program().get(UPS).json()
+
+
 def test_what_stood_still_is_dropped_and_the_installation_stays(office):
     kept = "[console]\nown_network = true\n"
     (office.home / "tillbridge.toml").write_text(ALLOWED + kept)

@@ -576,14 +576,14 @@ def _erase(desk: Desk, home: Path, *, whole: bool) -> list[str]:
 
 
 def _forget(desk: Desk, folder: Path, name: str) -> None:
-    """Take a connection out of what the installation's workers share."""
+    """Take a connection out of what the installation's workers and people share."""
     from tillbridge.cli.serve import open_shared
+    from tillbridge.setup.dropping import forget
 
     if not _is_served_ever(desk, folder):
         return
     with open_shared(folder, desk.env) as (service, _, _):
-        service.forget_streams(name)
-        service.go_on(name)
+        forget(service, name)
 
 
 def _what_stays(account: str | None, org: str | None) -> list[str]:

@@ -19,6 +19,7 @@ from tillbridge.model.clock import Clock
 from tillbridge.model.errors import Busy, Halted
 from tillbridge.secrets import SealedSecrets, open_vault
 from tillbridge.setup import draft
+from tillbridge.store.access import Access
 from tillbridge.store.database import FILE_NAME as STATE
 from tillbridge.store.database import drop_schema
 from tillbridge.store.service import Service
@@ -61,7 +62,13 @@ def drop(folder: Path, name: str, service: Service, clock: Clock, env: Mapping[s
             _forget_within(folder, env)
         else:
             erase_folder(home)
+    forget(service, name)
+
+
+def forget(service: Service, name: str) -> None:
+    """Take a connection that is gone out of what the installation's workers and people share."""
     service.forget_streams(name)
+    Access(service).forget(name)
     service.go_on(name)
 
 

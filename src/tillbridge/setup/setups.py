@@ -261,10 +261,16 @@ class Setups:
                 kept.done.pop(each, None)
 
     def _adopt(self, name: str, kept: Draft) -> None:
-        """Take a connection that was made at the command line for one whose set-up is over."""
-        if not kept.begun_at and self.is_written(name):
-            kept.begun_at = kept.live_at = self.now()
-            kept.done = {step.name: Done(at=0.0, by="the command line") for step in steps.STEPS}
+        """Take a connection that was made at the command line for one whose set-up is over.
+
+        Raises Halted where there is neither: what was dropped meanwhile does not begin anew by itself.
+        """
+        if kept.begun_at:
+            return
+        if not self.is_written(name):
+            raise Halted(f"The set-up of {name} was dropped meanwhile; nothing of this step is kept.")
+        kept.begun_at = kept.live_at = self.now()
+        kept.done = {step.name: Done(at=0.0, by="the command line") for step in steps.STEPS}
 
     def keep(self, name: str, what: str, found: Any) -> None:
         """Keep what a step has found; None: forget it."""

@@ -111,6 +111,9 @@ _audit = sa.Table(
 
 _FIRST = "0" * 64
 
+# Beside its scope a token may name the connections that it is for, each behind this.
+ON = "on:"
+
 # Where the console that runs answers: its port may be another one than the configuration's.
 _ADDRESS = "console address"
 
@@ -378,6 +381,15 @@ class Access:
         with self._writing() as c:
             return c.execute(sa.delete(_session).where(*where)).rowcount
 
+    def end_all_of_the_provider(self) -> int:
+        """End the sessions and tokens of whoever signs in at an identity provider alone; return how many."""
+        theirs = sa.select(_person.c.id).where(_person.c.subject.is_not(None), _person.c.password.is_(None))
+        with self._writing() as c:
+            return sum(
+                c.execute(sa.delete(each).where(each.c.person.in_(theirs))).rowcount
+                for each in (_session, _token)
+            )
+
     # --- one-time links ------------------------------------------------------------------------
 
     def make_link(self, purpose: str, person: int | None, until: float) -> str:
@@ -474,6 +486,29 @@ class Access:
         where += [_token.c.person == person] if person is not None else []
         with self._writing() as c:
             return bool(c.execute(sa.delete(_token).where(*where)).rowcount)
+
+    def forget(self, connection: str) -> None:
+        """Let nobody's rights at a connection that is gone hold for a new one of its name.
+
+        A token that was for this connection alone ends: without the name it would be for all.
+        """
+        named = f"{ON}{connection}"
+        with self._writing() as c:
+            for number, limits in c.execute(
+                sa.select(_person.c.id, _person.c.limits).where(_person.c.limits.is_not(None))
+            ).all():
+                kept = msgspec.json.decode(limits)
+                if kept.pop(connection, None) is not None:
+                    c.execute(sa.update(_person).where(_person.c.id == number).values(limits=_written(kept)))
+            for number, scopes in c.execute(sa.select(_token.c.id, _token.c.scopes)).all():
+                if named not in scopes.split():
+                    continue
+                left = [each for each in scopes.split() if each != named]
+                this = _token.c.id == number
+                if any(each.startswith(ON) for each in left):
+                    c.execute(sa.update(_token).where(this).values(scopes=" ".join(left)))
+                else:
+                    c.execute(sa.delete(_token).where(this))
 
     # --- failed sign-ins -----------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from tillbridge import sign_in
 from tillbridge.config import Oidc
 from tillbridge.config import issuer as issuer_address
-from tillbridge.model.errors import ConfigurationInvalid, SyncError
+from tillbridge.model.errors import ConfigurationInvalid, Halted, SyncError
 from tillbridge.model.hosts import is_loopback
 from tillbridge.sign_in import SignIn, Wished
 from tillbridge.store.access import Person
@@ -137,10 +137,22 @@ def set_up(request: Request, wished: Wished, seen: str) -> None:
 
 
 def turned_off(request: Request, seen: str) -> bool:
-    """Let people sign in by passwords alone, and write down who did. Raises Halted."""
+    """Let people sign in by passwords alone, and write down who did. Raises Halted.
+
+    Whoever has no password is signed out, and their tokens end with the provider that vouched for them.
+    """
     console = console_of(request)
-    with console.noting(visitor_of(request), "sign-in turned off"):
-        return sign_in.turn_off(console.folder, console.env, seen=seen)
+    with console.noting(visitor_of(request), "sign-in turned off") as deed:
+        admins = (each for each in console.access.people() if each.role == "admin" and each.active)
+        if not any(each.has_password for each in admins):
+            raise Halted(
+                "No administrator has a password, so nobody could let others in any more. Under Users, add "
+                "an administrator who has one."
+            )
+        is_moved = sign_in.turn_off(console.folder, console.env, seen=seen)
+        if is_moved:
+            deed.came["ended"] = console.access.end_all_of_the_provider()
+        return is_moved
 
 
 def tried(request: Request, issuer: str, scopes: Collection[str], claim: str) -> Described:

@@ -7,11 +7,12 @@ from typing import Annotated
 from fastapi import Form, Request
 from starlette.responses import Response
 
+from tillbridge.store.access import ON
 from tillbridge.web.api.given import NUMBER_MAX
 from tillbridge.web.console import console_of
 from tillbridge.web.errors import NotHere, Unfit
 from tillbridge.web.rendering import done, page, visitor_of
-from tillbridge.web.security.roles import METRICS, ON, SCOPES, Visitor
+from tillbridge.web.security.roles import METRICS, SCOPES, Visitor
 
 _DAYS = (30, 90, 365)
 _NAME_MAX = 80

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from tillbridge.store.access import Person
+from tillbridge.store.access import ON, Person
 
 
 class Role(IntEnum):
@@ -27,9 +27,6 @@ ROLES = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
 # What a token may carry. `read` looks, `write` presses, `admin` sets up; `metrics` is for the watcher alone.
 METRICS = "metrics"
 SCOPES = {"read": Role.VIEWER, "write": Role.OPERATOR, "admin": Role.ADMIN, METRICS: Role.ANONYMOUS}
-
-# Beside its scope a token may name the connections that it is for.
-ON = "on:"
 
 
 def role_named(word: str) -> Role:
