@@ -199,6 +199,8 @@ def _completed_since(connection: Connection, days: int, stream: str) -> Outcome:
         )
         outcome.add(repair(connection, again, FOUND_BY, ask_crm=False))
         _move(connection, stream, pages[-1].next)
+        if pages[-1].next is not None:
+            connection.give_way()
     return outcome
 
 

@@ -164,6 +164,7 @@ class _Sources:
             "sale": connection.raw.shown_before("sale", again.sales.values()),
             "customer": connection.raw.shown_before("customer", again.customers.values()),
         }
+        self._loaded: dict[str, Mapping[str, bool]] = {}
         kinds = again_ids(again)
         self._moved_at = {kind: connection.state.moved_at(kind, ids) for kind, ids in kinds.items()}
         self._moved_at["price"] = connection.state.moved_at("price", again.products)
@@ -186,12 +187,22 @@ class _Sources:
     def _shown_as_now(self, thing: Thing) -> bool | None:
         """Say whether the till shows of a thing what it showed before; None where nothing was kept."""
         kind, till_id = thing
-        shown = self._shown.get(kind, {}).get(till_id)
-        if shown is None and kind == "sale":
-            return self._connection.raw.loaded_as("sale", self._again.sales[till_id])
-        if shown is None and kind == "customer":
-            return self._connection.raw.loaded_as("customer", self._again.customers[till_id])
-        return shown
+        if kind not in {"sale", "customer"}:
+            return None
+        shown = self._shown[kind].get(till_id)
+        return self._loaded_as(kind).get(till_id) if shown is None else shown
+
+    def _loaded_as(self, kind: str) -> Mapping[str, bool]:
+        """Look up, once and only where it is asked for, what the first load kept of the slice's others."""
+        if kind not in self._loaded:
+            raw, shown = self._connection.raw, self._shown[kind]
+            if kind == "sale":
+                sales = [sale for i, sale in self._again.sales.items() if i not in shown]
+                self._loaded[kind] = raw.loaded_as("sale", sales)
+            else:
+                customers = [each for i, each in self._again.customers.items() if i not in shown]
+                self._loaded[kind] = raw.loaded_as("customer", customers)
+        return self._loaded[kind]
 
 
 # --- what differs --------------------------------------------------------------------------------

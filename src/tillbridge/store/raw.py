@@ -12,6 +12,7 @@ newest one, not from when it was last met again.
 from __future__ import annotations
 
 import zlib
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
 from hashlib import blake2b
@@ -163,15 +164,20 @@ class Raw:
             if record.id in newest
         }
 
-    def loaded_as(self, kind: Kind, record: Sale | Customer) -> bool | None:
-        """Say whether a record is what the last first load kept of it; None: no first load has kept it."""
+    def loaded_as(self, kind: Kind, records: Collection[Sale | Customer]) -> dict[str, bool]:
+        """Say of each record whether it is what the last first load kept of it; absent: none has kept it.
+
+        A page that was kept is opened once, however many of its records are asked for.
+        """
+        wanted = {record.id: record for record in records}
         with self._state.begin() as c:
-            pages = sorted(self._pages(c, kind, [record.id]), key=lambda page: page[1])
+            pages = sorted(self._pages(c, kind, wanted), key=lambda page: page[1])
+        found: dict[str, bool] = {}
         for digest, _, blob in reversed(pages):
             for held in _PAGE[kind].decode(self._open(blob, digest.decode())):
-                if held.id == record.id:
-                    return bool(held == record)
-        return None
+                if held.id in wanted and held.id not in found:
+                    found[held.id] = bool(held == wanted[held.id])
+        return found
 
     # --- looking -----------------------------------------------------------------------------
 
@@ -211,7 +217,8 @@ class Raw:
         ).all()
         for span, digest in spans:
             first, last = map(_rank, span.split(" "))
-            if any(first <= rank <= last for rank in ranks):
+            nearest = bisect_left(ranks, first)
+            if nearest < len(ranks) and ranks[nearest] <= last:
                 row = connection.execute(
                     sa.select(_raw.c.seen_at, _raw.c.blob).where(
                         _raw.c.kind == _PAGES[kind], _raw.c.till_id == span, _raw.c.digest == digest
