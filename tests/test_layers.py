@@ -103,19 +103,22 @@ LAYERS = {
         ("model", "connectors.http", "hurry"),
         "how long people wait for a remote knows a clock and the HTTP door",
     ),
+    "draft": (
+        ("model", "secrets", "draft"),
+        "what is remembered of a set-up is a file; whether it went live, others ask",
+    ),
     "doings": (("doings",), "what things are called knows nothing but words"),
     "actions": (
         (
             *("model", "sync", "store", "engine", "installation", "spending", "turns"),
-            *("wiring", "erasures", "alerts", "connectors.http", "hurry", "doings", "actions"),
-            "setup.draft",  # whether the connection is live yet: nothing is written before
+            *("wiring", "erasures", "alerts", "connectors.http", "hurry", "doings", "draft", "actions"),
         ),
         "actions do what the engine can, in a turn of their own",
     ),
     "setup": (
         (
             *("model", "sync", "store", "engine", "connectors", "config", "secrets", "installation"),
-            *("turns", "wiring", "actions", "rewriting", "logs", "setup"),
+            *("turns", "wiring", "actions", "rewriting", "logs", "draft", "setup"),
         ),
         "what sets up knows both sides and the wiring, and stands below the command line and the console",
     ),

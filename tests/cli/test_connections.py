@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 from installed import Installation
 
+from tillbridge import draft
 from tillbridge.secrets import SealedSecrets, open_vault
-from tillbridge.setup import draft
 from tillbridge.store.access import Access
 from tillbridge.store.service import Ended, open_service, service_url
 from tillbridge.wiring import alone

@@ -86,7 +86,7 @@ def busy(served):
     entered, leave = threading.Event(), threading.Event()
 
     def hold():
-        with served.console.actions.opened("default"):
+        with served.console.actions.holding.opened("default"):
             entered.set()
             leave.wait(30)
 

@@ -731,7 +731,7 @@ def test_it_goes_live_by_plain_forms_and_each_step_can_be_done_anew(wizard):
 def test_a_connection_keeps_the_account_that_it_remembers(wizard):
     wizard.connect()
     wizard.run("package")
-    with wizard.console.actions.connected("default", "preview"):
+    with wizard.console.actions.holding.connected("default", "preview"):
         pass  # From here on the state is bound to both.
     wizard.world.till_app.world.switches.set({"accounts_listed": 2, "token_names_account": False})
     wizard.connect_till()

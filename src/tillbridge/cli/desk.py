@@ -306,9 +306,9 @@ def noted(parts: Parts, job: str, *, lane: Lane | None = None, writes: bool = Tr
     `writes`: it may write to a side, and is refused before the connection goes live.
     What a person waits for spends its calls as urgent; what runs by itself, or long, has its own `lane`.
     """
+    from tillbridge.draft import check_live
     from tillbridge.installation import installation_of
     from tillbridge.logs import logger
-    from tillbridge.setup.draft import check_live
     from tillbridge.store.hours import note_calls
 
     name = installation_of(parts.holdings.home)[1]

@@ -346,8 +346,8 @@ def run_resume(desk: Desk, home: Path, stream: str | None) -> int:
 
 
 def _switch(desk: Desk, home: Path, stream: str | None, *, paused: bool, why: str) -> int:
+    from tillbridge.draft import check_live
     from tillbridge.installation import installation_of
-    from tillbridge.setup.draft import check_live
 
     folder, name = installation_of(home)
     verb = "paused" if paused else "resumed"
@@ -508,9 +508,9 @@ def forced_by_service(
 
     Raises what kept it from doing so.
     """
+    from tillbridge.draft import check_live
     from tillbridge.engine.jobs import Job, JobFailed, check_done
     from tillbridge.installation import installation_of, is_served, service_settings
-    from tillbridge.setup.draft import check_live
     from tillbridge.store.service import FILE_NAME
 
     folder, name = installation_of(home)

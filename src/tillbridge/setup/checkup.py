@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
+from tillbridge.draft import Done
 from tillbridge.model.errors import Halted
 from tillbridge.setup import steps
 from tillbridge.setup.checks import Check, checks
-from tillbridge.setup.draft import Done
 from tillbridge.setup.errands import Errand, Work
 from tillbridge.setup.setups import Setups
 

@@ -17,10 +17,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from tillbridge import draft
+from tillbridge.draft import Consent, Draft
 from tillbridge.model.errors import SyncError
 from tillbridge.secrets import Vault
-from tillbridge.setup import draft
-from tillbridge.setup.draft import Consent, Draft
 
 # Somebody may have to find their password first; a page left open over lunch asks again.
 CONSENT_SECONDS = 900.0

@@ -13,12 +13,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tillbridge import installation, rewriting
+from tillbridge import draft, installation, rewriting
 from tillbridge.config import FILE_NAME
 from tillbridge.model.clock import Clock
 from tillbridge.model.errors import Busy, Halted
 from tillbridge.secrets import SealedSecrets, open_vault
-from tillbridge.setup import draft
 from tillbridge.store.access import Access
 from tillbridge.store.database import FILE_NAME as STATE
 from tillbridge.store.database import drop_schema

@@ -48,7 +48,7 @@ def errand_of(setups: Setups, actions: Actions, name: str, by: str) -> Work:
     """Return the errand that installs the package for a set-up, and keeps what the org says."""
 
     def work(errand: Errand) -> None:
-        with actions.opened(name) as parts:
+        with actions.holding.opened(name) as parts:
             parts.progress = errand
             status, _ = install(parts, errand, check_only=False)
         failures = [

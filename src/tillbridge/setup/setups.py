@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from tillbridge import config as configuration
-from tillbridge import installation, rewriting
+from tillbridge import draft, installation, rewriting
 from tillbridge.actions import Actions
+from tillbridge.draft import Done, Draft
 from tillbridge.engine.backfill import mark_start
 from tillbridge.model.clock import Clock
 from tillbridge.model.errors import Busy, ConfigurationInvalid, Halted
 from tillbridge.secrets import SealedSecrets, Vault, open_vault, replace_file
-from tillbridge.setup import draft, dropping, steps
-from tillbridge.setup.draft import Done, Draft
+from tillbridge.setup import dropping, steps
 from tillbridge.setup.errands import Errand, Errands
 from tillbridge.setup.steps import State
 from tillbridge.store.service import Service
@@ -290,7 +290,7 @@ class Setups:
     @contextmanager
     def looking(self, name: str) -> Iterator[Parts]:
         """Open a connection to look at both sides for a page: whoever waits is told within seconds."""
-        with self._actions.looking(self.home(name)) as parts:
+        with self._actions.holding.looking(self.home(name)) as parts:
             yield parts
 
     @contextmanager
@@ -311,7 +311,7 @@ class Setups:
         self.check_open(name, steps.LIVE)
         if self.standing(name).is_live:
             raise Halted(f"{name} is live already; what rests there goes on under Runs.")
-        with self._actions.connected(name, "backfill") as connection:
+        with self._actions.holding.connected(name, "backfill") as connection:
             # From here on the polls take over; what is older belongs to the load, and is marked as history.
             mark_start(connection)
         now = self.now()

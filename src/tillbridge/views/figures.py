@@ -11,6 +11,8 @@ import sqlalchemy as sa
 
 # A page of a list, and the most that one request may ask for.
 PAGE, PAGE_MAX = 50, 500
+# A list begins no later than that: no shop has so many.
+OFFSET_MAX = 10_000_000
 
 Stores = Collection[str] | None
 

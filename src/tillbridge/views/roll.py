@@ -244,7 +244,7 @@ class Roll:
         if newest is None:
             rows = self._under[wanted] if wanted else (row for text in list(self._texts) for row in text.rows)
             seen = (row for row in list(rows) if not row.gone and _may(row, mask))
-            newest = nlargest(offset + limit, seen, key=lambda row: (row.moved_at, row.till_id or ""))
+            newest = _first(offset + limit, seen)
         return Found(
             rows=[(row.till_id, row.crm_id) for row in newest[offset:]], total=total, complete=self.complete
         )
@@ -542,6 +542,16 @@ def needles_of(query: str) -> list[str]:
         lowered = word.lower()
         found += [lowered] if "@" in word else fold(word).split() or [lowered]
     return list(dict.fromkeys(found))[:8]
+
+
+def _first(count: int, rows: Iterable[Row]) -> list[Row]:
+    """Return so many who moved last."""
+
+    def moved(row: Row) -> tuple[float, str]:
+        return row.moved_at, row.till_id or ""
+
+    # Of many, sorting all of them is quicker than keeping the largest so far.
+    return sorted(rows, key=moved, reverse=True)[:count] if count > _FEW else nlargest(count, rows, key=moved)
 
 
 def _rank(line: str, needles: list[str]) -> int:

@@ -101,14 +101,17 @@ def sales(
         nothing = Slice(offset=offset, limit=limit, total=0, more=False)
         return Sales(rows=[], slice=nothing, complete=complete, buyers_max=buyers_max)
     order = (_receipt.c.day.desc(), _receipt.c.at.desc(), _receipt.c.till_id.desc())
-    statement = sa.select(_receipt).where(*where).order_by(*order).offset(offset).limit(limit + 1)
+    # Ids first, which stand in the indexes: what is leafed over would be read whole else.
+    ids = sa.select(_receipt.c.till_id).where(*where).order_by(*order).offset(offset).limit(limit + 1)
     with books.look() as c:
-        rows = c.execute(statement).all()
-    more = len(rows) > limit
+        found = c.execute(ids).scalars().all()
+        shown = sa.select(_receipt).where(among(_receipt.c.till_id, found[:limit])).order_by(*order)
+        rows = c.execute(shown).all()
+    more = len(found) > limit
     # Beyond the end nothing tells how many there are.
     total = None if more else offset + len(rows) if rows or not offset else _count(books, where)
     return Sales(
-        rows=lines_of(books, rows[:limit]),
+        rows=lines_of(books, rows),
         slice=Slice(offset=offset, limit=limit, total=total, more=more),
         complete=complete,
         buyers_max=buyers_max,

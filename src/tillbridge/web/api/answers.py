@@ -10,7 +10,7 @@ from typing import Any, ParamSpec
 import msgspec
 from starlette.responses import Response
 
-from tillbridge.actions import Unknown
+from tillbridge.actions.holding import Unknown
 from tillbridge.engine.desk import Mistaken
 from tillbridge.model.errors import Busy, LimitReached, SyncError, Transient
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from fastapi import Request
 
-from tillbridge import actions
+from tillbridge.actions import outcomes
 from tillbridge.model.errors import Halted
 from tillbridge.setup.errands import Errand, Stage
 from tillbridge.sync.decisions import ClusterState
@@ -16,7 +16,7 @@ from tillbridge.web.api.doing import Did, noting
 from tillbridge.web.api.given import (
     Assign,
     Confirm,
-    Customers,
+    CustomersGiven,
     Id,
     Limit,
     Offset,
@@ -32,22 +32,22 @@ from tillbridge.web.errors import NotHere, Unfit
 from tillbridge.web.searching import search, search_of
 
 
-@answers(actions.Sent)
-def send_people(request: Request, connection: Id, body: Persons) -> actions.Sent:
+@answers(outcomes.Sent)
+def send_people(request: Request, connection: Id, body: Persons) -> outcomes.Sent:
     """Send people whom only Salesforce knows to the till now, as if they were marked there."""
     with noting(request, "people sent to the till", connection, ids=body.ids):
         return actions_of(request).send(connection, "person", body.ids)
 
 
-@answers(actions.TakenApart)
-def part(request: Request, connection: Id, who: Id, body: Pressed) -> actions.TakenApart:  # noqa: ARG001  It has to be meant.
+@answers(outcomes.TakenApart)
+def part(request: Request, connection: Id, who: Id, body: Pressed) -> outcomes.TakenApart:  # noqa: ARG001  It has to be meant.
     """Take a customer and a person of Salesforce apart who were linked by mistake; they wait in review."""
     with noting(request, "customer unlinked", connection, customer=who) as deed:
         return actions_of(request).part(connection, who, deed.by)
 
 
-@answers(actions.Erased)
-def erase(request: Request, connection: Id, who: Id, body: Confirm) -> actions.Erased:
+@answers(outcomes.Erased)
+def erase(request: Request, connection: Id, who: Id, body: Confirm) -> outcomes.Erased:
     """Erase a person on both sides and here, for good. The name has to be given as it stands here."""
     books, stores = opened(request, connection)
     found = persons.person(books, who, stores=stores)
@@ -59,8 +59,8 @@ def erase(request: Request, connection: Id, who: Id, body: Confirm) -> actions.E
         return actions_of(request).erase(connection, found.id)
 
 
-@answers(actions.ChosenNew)
-def choose_new(request: Request, connection: Id, body: Customers) -> actions.ChosenNew:
+@answers(outcomes.ChosenNew)
+def choose_new(request: Request, connection: Id, body: CustomersGiven) -> outcomes.ChosenNew:
     """Say of customers in review that nobody in Salesforce is them: they are created there."""
     with noting(request, "matches chosen", connection, customers=body.ids, choice="new") as deed:
         came = actions_of(request).choose_new(connection, body.ids, deed.by)
@@ -102,7 +102,7 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
     stage: str
     count: int
     total: int | None
-    found: actions.Found | None
+    found: outcomes.Found | None
 
 
 @answers(Looked)
@@ -131,7 +131,7 @@ def _looked(errand: Errand) -> Looked:
         case "failed":
             raise Halted(errand.why)
         case "done":
-            found = msgspec.convert(errand.came, actions.Found)
+            found = msgspec.convert(errand.came, outcomes.Found)
             return Looked(done=True, stage="Done", count=found.till + found.crm, total=None, found=found)
         case _:
             return Looked(done=False, stage=stage.title, count=stage.count, total=stage.total, found=None)
@@ -151,8 +151,8 @@ def check_duplicates(request: Request, connection: Id, body: Said) -> bool:
         return actions_of(request).check_duplicates(connection, body.cluster)
 
 
-@answers(actions.Merged)
-def merge_duplicates(request: Request, connection: Id, body: Pressed) -> actions.Merged:  # noqa: ARG001  It has to be meant.
+@answers(outcomes.Merged)
+def merge_duplicates(request: Request, connection: Id, body: Pressed) -> outcomes.Merged:  # noqa: ARG001  It has to be meant.
     """Merge in Salesforce what was decided; this cannot be taken back."""
     with noting(request, "duplicates merged", connection):
         return actions_of(request).merge_duplicates(connection)

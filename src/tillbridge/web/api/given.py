@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from tillbridge.views.figures import OFFSET_MAX
+
 # SQLite's and PostgreSQL's integers end before Python's.
 NUMBER_MAX = 2**53
 _TEXT = r"^[^\x00]*$"
@@ -16,7 +18,7 @@ _TEXT = r"^[^\x00]*$"
 Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 Number = Annotated[int, Path(ge=1, le=NUMBER_MAX)]
 Words = Annotated[str, Query(max_length=200, pattern=_TEXT)]
-Offset = Annotated[int, Query(ge=0, le=100_000)]
+Offset = Annotated[int, Query(ge=0, le=OFFSET_MAX)]
 Limit = Annotated[int, Query(ge=1, le=500)]
 Day = Annotated[date | None, Query(ge=date(2000, 1, 1), le=date(2100, 12, 31))]
 OneDay = Annotated[date, Path(ge=date(2000, 1, 1), le=date(2100, 12, 31))]
@@ -53,7 +55,7 @@ class Records(Body):
     ids: Annotated[list[_TillId], Field(min_length=1, max_length=200)]
 
 
-class Customers(Body):
+class CustomersGiven(Body):
     """Which customers of the till are meant."""
 
     ids: Annotated[list[_TillId], Field(min_length=1, max_length=50)]

@@ -15,10 +15,10 @@ from typing import Literal
 import msgspec
 from fastapi import Request
 
+from tillbridge.draft import Consent
 from tillbridge.model.errors import ConfigurationInvalid
 from tillbridge.setup import checkup, crm, customers, forecasting, load, steps, stores, till
 from tillbridge.setup.checks import Check
-from tillbridge.setup.draft import Consent
 from tillbridge.setup.fields import Sheet
 from tillbridge.setup.forecasting import Foreseen
 from tillbridge.setup.setups import Setups, Standing

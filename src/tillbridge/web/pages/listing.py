@@ -6,11 +6,8 @@ from collections.abc import Collection, Mapping
 from datetime import date
 from urllib.parse import urlencode
 
-from tillbridge.views.figures import PAGE, Slice
+from tillbridge.views.figures import OFFSET_MAX, PAGE, Slice
 from tillbridge.web.errors import Unfit
-
-# Beyond that nobody leafs; a filter leads there.
-OFFSET_MAX = 100_000
 
 # What the API takes as well; before and after it calendars themselves come to an end.
 _FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(2100, 12, 31)

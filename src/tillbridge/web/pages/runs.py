@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Form, Request
 from starlette.responses import Response
 
-from tillbridge.actions import Carried, Previewed, TakenBack
+from tillbridge.actions.outcomes import Carried, Previewed, TakenBack
 from tillbridge.model.errors import SyncError
 from tillbridge.views.kinds import kinds_of_people
 from tillbridge.views.runs import plan, plans, run, runs, work

@@ -8,7 +8,7 @@ from typing import get_args
 from fastapi import Request
 from starlette.responses import Response
 
-from tillbridge.actions import Replayed
+from tillbridge.actions.outcomes import Replayed
 from tillbridge.model.errors import SyncError
 from tillbridge.views.kinds import kinds_by_object
 from tillbridge.views.receipt import receipt

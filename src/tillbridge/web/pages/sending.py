@@ -10,7 +10,7 @@ import msgspec
 from fastapi import Request
 from starlette.responses import Response
 
-from tillbridge.actions import Kind
+from tillbridge.actions.outcomes import Kind
 from tillbridge.engine.jobs import Job, JobFailed, why_not
 from tillbridge.model.errors import SyncError
 from tillbridge.web.api.answers import status_of

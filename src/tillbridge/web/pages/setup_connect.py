@@ -17,10 +17,10 @@ from starlette.responses import PlainTextResponse, Response
 
 from tillbridge import installation
 from tillbridge.connectors.lightspeed_r.authorize import NamedAccount
+from tillbridge.draft import Consent
 from tillbridge.model.errors import ConfigurationInvalid, SyncError
 from tillbridge.model.writing import CrmOrg
 from tillbridge.setup import consent, crm, steps, till
-from tillbridge.setup.draft import Consent
 from tillbridge.web.console import visitor_of
 from tillbridge.web.errors import NotHere
 from tillbridge.web.pages import setup

@@ -7,22 +7,40 @@ where another person is at it we wait a little and then say so.
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
 import msgspec
 
-from tillbridge import installation
-from tillbridge.alerts import INSTANCE, addresses
-from tillbridge.connectors.http import Http
-from tillbridge.doings import doing
+from tillbridge import draft
+from tillbridge.actions.holding import Holding, Unknown
+from tillbridge.actions.outcomes import (
+    Back,
+    Carried,
+    Chosen,
+    ChosenNew,
+    Erased,
+    Fate,
+    FieldDifference,
+    Found,
+    Kept,
+    Kind,
+    Merged,
+    Previewed,
+    Remains,
+    Replayed,
+    Retried,
+    Sent,
+    Side,
+    StillRefused,
+    TakenApart,
+    TakenBack,
+)
 from tillbridge.engine import dedupe, desk, guard, newcomers, parting, privacy, replay, rulings, undo
 from tillbridge.engine import preview as previews
 from tillbridge.engine.connection import Connection, Progress, Silent
@@ -32,220 +50,22 @@ from tillbridge.engine.jobs import Job, JobFailed, Jobs, check_done
 from tillbridge.engine.schedule import bring_forward
 from tillbridge.engine.sync import force
 from tillbridge.erasures import keep_report, office_of, report_path
-from tillbridge.hurry import HastyClock, HastyHttp, NoAnswer
 from tillbridge.model.clock import Clock
-from tillbridge.model.errors import Busy, Halted, SyncError, Transient, outcome_of
-from tillbridge.setup import draft
+from tillbridge.model.errors import Busy, Halted
 from tillbridge.store.arrivals import Arrivals
 from tillbridge.store.dedupe import Clusters
-from tillbridge.store.hours import note_calls
 from tillbridge.store.journal import RESOLVED, STATES, Journal, Problem
 from tillbridge.store.plans import HELD, PREVIEW
-from tillbridge.store.service import DOWN, Service
+from tillbridge.store.service import Service
 from tillbridge.store.state import State
 from tillbridge.sync.decisions import ClusterState, decided
 from tillbridge.sync.remedies import Remedy
 from tillbridge.sync.safety import Entry
-from tillbridge.turns import Turn, Turns
 from tillbridge.wiring import Parts, open_home, open_state, vault_for
 
 # So long a forced run of the service is waited for.
 _FORCED_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
-
-# While a remote does not answer, a turn is not worth waiting for as long: whoever has it will be long.
-_DOWN_SECONDS = 2.5
-
-Kind = Literal["customer", "sale", "product", "person"]
-Side = Literal["till", "crm"]
-
-
-class Unknown(SyncError):
-    """Something that was named is not there."""
-
-
-class Fate(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one record that somebody sent."""
-
-    kind: str
-    id: str
-    outcome: str
-    why: str | None
-    object: str | None
-    crm_id: str | None
-
-
-class Sent(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of records that somebody sent."""
-
-    run: int | None
-    records: list[Fate]
-
-
-class StillRefused(msgspec.Struct, frozen=True, kw_only=True):
-    """A cause that refuses after a retry what it refused before."""
-
-    cause: str
-    state: str
-    count: int
-    message: str
-    problem: int
-
-
-class Retried(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of trying problems again. `asked` 0 and `released`: the next run sends them."""
-
-    run: int | None
-    released: int
-    asked: int
-    accepted: int
-    refused: list[StillRefused]
-    added: list[str]
-
-
-class Chosen(msgspec.Struct, frozen=True, kw_only=True):
-    """What a choice about a person came to."""
-
-    id: str
-    state: str
-    reason: str | None
-    object: str | None
-    crm_id: str | None
-    receipts: int
-
-
-class TakenApart(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of taking a customer and a person apart."""
-
-    id: str
-    object: str
-    crm_id: str
-    receipts: int
-    speaks_now: str | None
-
-
-class ChosenNew(msgspec.Struct, frozen=True, kw_only=True):
-    """What choices about several customers came to; `left`: who was not decided, and why."""
-
-    chosen: list[Chosen]
-    left: dict[str, str]
-
-
-class Merged(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of merging decided duplicates in the CRM."""
-
-    merged: list[str]
-    refused: list[str]
-    by_hand: int
-
-
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """What a search for duplicates came to."""
-
-    till: int
-    crm: int
-    clusters: int
-    sure: int
-
-
-class Remains(msgspec.Struct, frozen=True, kw_only=True):
-    """Something of an erased person that stays, and why. `open`: a person has to do something about it."""
-
-    where: str
-    what: str
-    why: str
-    open: bool
-
-
-class Erased(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of erasing a person."""
-
-    id: str
-    finished: bool
-    till_ids: list[str]
-    crm_ids: list[str]
-    remains: list[Remains]
-
-
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of conflicts that somebody ruled on."""
-
-    settled: list[int]
-    left: dict[int, str]
-
-
-class Carried(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a plan."""
-
-    plan: int
-    run: int | None
-    counts: dict[str, int]
-    refused: list[str]
-    skipped: list[str]
-    held: list[int]
-
-
-class Previewed(msgspec.Struct, frozen=True, kw_only=True):
-    """What would be written, kept as a plan."""
-
-    plan: int | None
-    checksum: str | None
-    entries: int
-    skips: int
-    unchanged: int
-    crm_calls: int
-    till_calls: int
-    holds: list[str]
-    more: bool
-
-
-class Back(msgspec.Struct, frozen=True, kw_only=True):
-    """One value that was taken back, or was not, and why."""
-
-    customer: str
-    field: str
-    side: str
-    to: str | None
-    why_not: str | None
-
-
-class TakenBack(msgspec.Struct, frozen=True, kw_only=True):
-    """What an undo has taken back, or would."""
-
-    dry: bool
-    run: int | None
-    values: list[Back]
-    created_in_crm: list[str]
-    created_in_till: list[str]
-
-
-class FieldDifference(msgspec.Struct, frozen=True, kw_only=True):
-    """One field of a receipt: what would be sent and what the CRM holds."""
-
-    row: str
-    object: str
-    field: str
-    would_send: str | None
-    holds: str | None
-    differs: bool
-
-
-class Replayed(msgspec.Struct, frozen=True, kw_only=True):
-    """What sending a receipt once more would change."""
-
-    sale: str
-    key: str
-    left_out: str | None
-    in_crm: bool
-    fields: list[FieldDifference]
-
-
-class _Doing(NamedTuple):
-    """What somebody is at in this console, since when, and their way to the remotes."""
-
-    job: str
-    began: float
-    http: HastyHttp
 
 
 class Actions:
@@ -264,24 +84,21 @@ class Actions:
         self._folder, self._service, self._jobs = folder, service, jobs
         self._clock, self._env = clock, env
         self._dead_after_seconds = dead_after_seconds
-        self._turns = Turns(service, f"console-{uuid.uuid4().hex[:12]}", dead_after_seconds)
-        self._doing: dict[str, _Doing] = {}
-        self._starting = threading.Lock()
-        self._started = False
+        self.holding = Holding(folder, service, clock, env, dead_after_seconds=dead_after_seconds)
 
     def close(self) -> None:
         """Keep no turns any more."""
-        self._turns.close()
+        self.holding.close()
 
     # --- records -------------------------------------------------------------------------------
 
     def send(self, name: str, kind: Kind, ids: Sequence[str]) -> Sent:
         """Carry exactly these across now, changed or not."""
         wanted: dict[str, list[str]] = {kind: list(dict.fromkeys(ids))}
-        draft.check_live(self._home(name), name)
+        draft.check_live(self.holding.home(name), name)
         if self._service.living(self._dead_after_seconds):
             return self._by_service(name, wanted)
-        with self._at_work(name, "sync") as (parts, connection, counts):
+        with self.holding.at_work(name, "sync") as (parts, connection, counts):
             delivery = force(
                 connection,
                 customers=wanted.get("customer", ()),
@@ -310,7 +127,7 @@ class Actions:
 
     def preview_receipt(self, name: str, sale: str) -> Replayed:
         """Compare what would be sent of a receipt with what the CRM holds. Writes nothing."""
-        with self._at_work(name, "replay", writes=False) as (_, connection, _counts):
+        with self.holding.at_work(name, "replay", writes=False) as (_, connection, _counts):
             found = replay.preview(connection, sale)
         return Replayed(
             sale=found.sale,
@@ -363,7 +180,7 @@ class Actions:
     @contextmanager
     def _written(self, name: str) -> Iterator[tuple[State, Journal]]:
         """Open a connection's journal to write into it what no run has to wait for."""
-        home = self._home(name)
+        home = self.holding.home(name)
         state = open_state(home, self._clock, self._env)
         try:
             yield state, Journal(state, vault_for(home, state, self._env))
@@ -432,7 +249,7 @@ class Actions:
 
     def undo_fix(self, name: str, cause: str) -> int:
         """Take back what was decided about a cause; return how many decisions that were."""
-        with self._opened(name) as parts, parts.state.begin() as c:
+        with self.holding.opened(name) as parts, parts.state.begin() as c:
             return parts.journal.take_back(c, cause)
 
     def _replayed(
@@ -440,7 +257,7 @@ class Actions:
     ) -> Retried:
         # Without a service nobody would come and send it.
         later = later and bool(self._service.living(self._dead_after_seconds))
-        with self._at_work(name, job) as (parts, connection, counts):
+        with self.holding.at_work(name, job) as (parts, connection, counts):
             ids = decide(connection)
             if later:
                 desk.release(connection, ids)
@@ -468,7 +285,7 @@ class Actions:
 
         `other`: it may be somebody whom they were not shown beside.
         """
-        with self._at_work(name, "choose") as (_, connection, counts):
+        with self.holding.at_work(name, "choose") as (_, connection, counts):
             found = desk.choose(connection, till_id, choice, by, is_candidate=not other)
             counts["chosen"] += 1
         return _chosen(till_id, found)
@@ -477,7 +294,7 @@ class Actions:
         """Say of customers in review that nobody in the CRM is them: they are created there."""
         chosen: list[Chosen] = []
         left: dict[str, str] = {}
-        with self._at_work(name, "choose") as (_, connection, counts):
+        with self.holding.at_work(name, "choose") as (_, connection, counts):
             for till_id in dict.fromkeys(till_ids):
                 try:
                     found = desk.choose(connection, till_id, "new", by)
@@ -490,7 +307,7 @@ class Actions:
 
     def choose_newcomer(self, name: str, crm_id: str, choice: str, by: str) -> Chosen:
         """Say who somebody of the CRM is in the till: a customer's number, "new" or "leave"."""
-        with self._at_work(name, "choose") as (_, connection, counts):
+        with self.holding.at_work(name, "choose") as (_, connection, counts):
             said = newcomers.say(connection, crm_id, choice, by)
             counts["chosen"] += 1
         return Chosen(
@@ -504,14 +321,14 @@ class Actions:
 
     def part(self, name: str, till_id: str, by: str) -> TakenApart:
         """Take a customer and a person of the CRM apart who were linked by mistake."""
-        with self._at_work(name, "unlink") as (_, connection, counts):
+        with self.holding.at_work(name, "unlink") as (_, connection, counts):
             done = parting.part(connection, till_id, by)
             counts["taken apart"] += 1
         return TakenApart(**msgspec.structs.asdict(done))
 
     def erase(self, name: str, who: str) -> Erased:
         """Erase a person on both sides and here; the signed report stays in the connection's folder."""
-        with self._at_work(name, "erase") as (parts, _, counts):
+        with self.holding.at_work(name, "erase") as (parts, _, counts):
             report = privacy.erase(office_of(parts), who)
             counts["erased"] += 1
             keep_report(report_path(parts.holdings.home, report), report)
@@ -532,7 +349,7 @@ class Actions:
         seen: Mapping[int, str] | None = None,
     ) -> Kept:
         """Say which side counts in these conflicts, and carry them. `seen`: the marks of what was shown."""
-        with self._at_work(name, "conflicts") as (parts, connection, counts):
+        with self.holding.at_work(name, "conflicts") as (parts, connection, counts):
             wanted = [rulings.wanted(parts.changes, number) for number in dict.fromkeys(conflicts)]
             rulings.check_seen(wanted, seen or {})
             ruled = rulings.keep(connection, wanted, winner, by)
@@ -550,7 +367,7 @@ class Actions:
         what it has found. No remote is asked.
         """
         compared = self._compared(name, progress or Silent())
-        with self._opened(name, "dedupe scan") as parts:
+        with self.holding.opened(name, "dedupe scan") as parts:
             run = parts.journal.start("dedupe scan")
             found = dedupe.keep_found(parts.state, Clusters(parts.state, parts.vault), compared)
             counts = Counter({"read": found.till + found.crm, "clusters": found.found})
@@ -558,7 +375,7 @@ class Actions:
         return Found(till=found.till, crm=found.crm, clusters=found.found, sure=found.sure)
 
     def _compared(self, name: str, progress: Progress) -> dedupe.Compared:
-        parts = open_home(self._home(name), clock=self._clock, env=self._env)
+        parts = open_home(self.holding.home(name), clock=self._clock, env=self._env)
         try:
             shown = dedupe.Shown(
                 account=parts.config.lightspeed.account_id,
@@ -576,7 +393,7 @@ class Actions:
         self, name: str, cluster: str, word: Literal["merge", "apart"], by: str
     ) -> ClusterState:
         """Say whether the records of a cluster are one person, as it proposes, or several."""
-        with self._opened(name) as parts:
+        with self.holding.opened(name) as parts:
             clusters = Clusters(parts.state, parts.vault)
             kept = clusters.get(cluster)
             if kept is None:
@@ -588,7 +405,7 @@ class Actions:
 
     def check_duplicates(self, name: str, cluster: str) -> bool:
         """Read a cluster's records again; say whether everything was merged that was to be."""
-        with self._at_work(name, "dedupe check", writes=False) as (parts, connection, counts):
+        with self.holding.at_work(name, "dedupe check", writes=False) as (parts, connection, counts):
             kept = dedupe.check(connection, Clusters(parts.state, parts.vault), cluster)
             counts["checked"] += 1
         if kept is None:
@@ -597,7 +414,7 @@ class Actions:
 
     def merge_duplicates(self, name: str) -> Merged:
         """Merge what was decided, as far as the CRM can; the rest stays on the list of work."""
-        with self._at_work(name, "dedupe apply") as (parts, connection, counts):
+        with self.holding.at_work(name, "dedupe apply") as (parts, connection, counts):
             done = dedupe.apply(connection, Clusters(parts.state, parts.vault))
             counts.update({"merged": len(done.merged), "refused": len(done.refused)})
         return Merged(
@@ -610,7 +427,7 @@ class Actions:
 
     def preview(self, name: str, customers: Sequence[str] = ()) -> Previewed:
         """Look at what a sync would write of customers, and keep it as a plan."""
-        with self._at_work(name, "preview", writes=False) as (_, connection, _counts):
+        with self.holding.at_work(name, "preview", writes=False) as (_, connection, _counts):
             found = previews.preview(connection, tuple(dict.fromkeys(customers)))
         return Previewed(
             plan=found.plan.id if found.plan else None,
@@ -627,7 +444,7 @@ class Actions:
     def apply(self, name: str, number: int, checksum: str, by: str) -> Carried:
         """Write exactly what a preview says, as far as it is still so."""
         self._check_plan(name, number, checksum, why=PREVIEW)
-        with self._at_work(name, "apply") as (parts, connection, counts):
+        with self.holding.at_work(name, "apply") as (parts, connection, counts):
             plan = previews.plan_to(connection.plans, number, checksum, why=PREVIEW)
             done = previews.apply(connection, plan, by)
             counts.update(done.counts)
@@ -643,7 +460,7 @@ class Actions:
     def approve(self, name: str, number: int, checksum: str, by: str) -> Carried:
         """Let a plan that was held back pass, and carry it at once."""
         self._check_plan(name, number, checksum, why=HELD)
-        with self._at_work(name, "approve") as (parts, connection, counts):
+        with self.holding.at_work(name, "approve") as (parts, connection, counts):
             previews.plan_to(parts.plans, number, checksum, why=HELD)
             ids = guard.approve(connection, number, by)
             counts.update(previews.carry_approved(connection, ids))
@@ -658,18 +475,18 @@ class Actions:
 
     def _check_plan(self, name: str, number: int, checksum: str, *, why: str) -> None:
         """Refuse a plan that cannot be carried out before any remote is called."""
-        with self._opened(name) as parts:
+        with self.holding.opened(name) as parts:
             previews.plan_to(parts.plans, number, checksum, why=why)
 
     def drop(self, name: str, number: int) -> int:
         """Forget a plan; return how many customers are looked at afresh."""
-        with self._opened(name) as parts:
+        with self.holding.opened(name) as parts:
             plan = previews.plan_to(parts.plans, number, None, why="")
             return guard.drop(parts.state, Arrivals(parts.state, parts.vault), parts.plans, plan)
 
     def undo(self, name: str, run: int, *, dry: bool) -> TakenBack:
         """Take back what a run changed in customers, as far as it still shows."""
-        with self._at_work(name, "undo", writes=not dry) as (parts, connection, counts):
+        with self.holding.at_work(name, "undo", writes=not dry) as (parts, connection, counts):
             backs, found = undo.of_run(connection, run), undo.creations(connection, run)
             if not backs and not found.created_in_crm and not found.created_in_till:
                 raise undo.NothingToUndo(
@@ -681,7 +498,7 @@ class Actions:
 
     def restore(self, name: str, change: int) -> TakenBack:
         """Write the value that a change replaced back to both sides."""
-        with self._at_work(name, "restore") as (parts, connection, counts):
+        with self.holding.at_work(name, "restore") as (parts, connection, counts):
             backs = undo.of_change(connection, change)
             found = undo.take_back(connection, backs, undo.Undone(), why=undo.RESTORED)
             counts["undone"] += len(found.done)
@@ -700,7 +517,7 @@ class Actions:
         """Let it go on; False when it did not rest."""
         if stream is None:
             # Letting it go on is the last step of its set-up.
-            draft.check_live(self._home(name), name)
+            draft.check_live(self.holding.home(name), name)
             return self._service.go_on(name, self._now())
         if not self._service.pause_streams(name, *self._named(name, stream), paused=False, now=self._now()):
             raise Unknown(f"{name} has no stream {stream}.")
@@ -721,146 +538,8 @@ class Actions:
         kinds = {each.kind for each in self._service.streams(name)}
         return (kind, part or None) if kind in kinds else ("poll", stream)
 
-    # --- turns ---------------------------------------------------------------------------------
-
-    @contextmanager
-    def opened(self, name: str) -> Iterator[Parts]:
-        """Hold a connection's turn for what set-up does; nothing is asked of a remote yet."""
-        with self._opened(name) as parts:
-            yield parts
-
-    @contextmanager
-    def connected(self, name: str, job: str) -> Iterator[Connection]:
-        """Hold a connection's turn, connected to both sides, for what set-up does."""
-        with self._at_work(name, job, writes=False) as (_, connection, _counts):
-            yield connection
-
-    @contextmanager
-    def looking(self, home: Path) -> Iterator[Parts]:
-        """Open a connection to look at both sides while somebody waits, beside whatever else is done.
-
-        Raises Transient within seconds, with the side's name, where one does not answer.
-        """
-        http = HastyHttp(Http())
-        parts = open_home(home, clock=HastyClock(self._clock, http), env=self._env, http=http)
-        try:
-            yield parts
-        except (Transient, NoAnswer) as error:
-            raise _named(error, parts, http) from error
-        finally:
-            parts.close()
-
     def _now(self) -> float:
         return self._clock.now().timestamp()
-
-    def _home(self, name: str) -> Path:
-        home = installation.connections(self._folder).get(name)
-        if home is None:
-            raise Unknown(f"There is no connection {name}.")
-        return home
-
-    @contextmanager
-    def _opened(self, name: str, job: str = "") -> Iterator[Parts]:
-        """Hold a connection's turn with its parts open; nothing is asked of a remote yet."""
-        home = self._home(name)
-        with self._starting:
-            if not self._started:
-                self._turns.start()
-                self._started = True
-        locked = home if self._service.is_sqlite else None
-        with self._turn(name, locked) as turn:
-            http = HastyHttp(Http())
-            parts = open_home(home, clock=HastyClock(self._clock, http), env=self._env, http=http)
-            parts.state.fence = turn.fence
-            self._doing[name] = _Doing(job, time.monotonic(), http)
-            try:
-                yield parts
-            finally:
-                self._doing.pop(name, None)
-                parts.state.fence = None
-                parts.close()
-
-    @contextmanager
-    def _turn(self, name: str, locked: Path | None) -> Iterator[Turn]:
-        """Take a connection's turn; whoever does not get it is told who has it, and why that takes long."""
-        down = self._down(name)
-        with ExitStack() as held:
-            try:
-                waits = _DOWN_SECONDS if down else None
-                turn = held.enter_context(self._turns.take(name, locked, hurry=True, waits_seconds=waits))
-            except Busy as error:
-                raise Busy(self._who(name, down)) from error
-            yield turn
-
-    def _down(self, name: str) -> str:
-        """Return why a remote does not answer, as the polls have found; nothing when it does."""
-        polls = (each for each in self._service.streams(name) if each.kind == "poll" and not each.paused)
-        return next((each.why or "" for each in polls if each.outcome == DOWN and each.fails), "")
-
-    def _who(self, name: str, down: str) -> str:
-        """Say who has a connection's turn."""
-        ours = self._doing.get(name)
-        at_work = [
-            doing(each.name or each.kind).title.lower()
-            for each in self._service.streams(name)
-            if each.queued and (each.began_at or 0.0) > (each.ended_at or 0.0)
-        ]
-        if ours is not None:
-            began = f" (for {time.monotonic() - ours.began:.0f} s)"
-            who = f"somebody in the console is at it{began}: {doing(ours.job or 'decision').title.lower()}"
-        elif at_work:
-            who = f"the service is at it: {', '.join(at_work)}"
-        else:
-            who = "somebody at the command line or another console is at it"
-        slow = f" It takes long because a remote does not answer: {down}" if down else ""
-        return f"{name} is busy, {who}. Nothing was changed; try again in a moment.{slow}"
-
-    @contextmanager
-    def _at_work(
-        self, name: str, job: str, *, writes: bool = True
-    ) -> Iterator[tuple[Parts, Connection, Counter[str]]]:
-        """Hold a connection's turn, connected to both sides, and note the run with what came of it.
-
-        `writes`: it may write to a side, and is refused before the connection goes live.
-        """
-        if writes:
-            draft.check_live(self._home(name), name)
-        with self._opened(name, job) as parts:
-            run = parts.journal.start(job)
-            counts: Counter[str] = Counter()
-            outcome = "broken"
-            try:
-                yield parts, parts.connect(), counts
-                outcome = "done"
-            except (Transient, NoAnswer) as error:
-                outcome = outcome_of(error)
-                raise _named(error, parts, self._doing[name].http) from error
-            except BaseException as error:
-                outcome = outcome_of(error)
-                raise
-            finally:
-                spent = parts.till.calls, parts.crm.calls
-                if outcome == "done" and not any(counts.values()):
-                    parts.journal.drop(run)
-                else:
-                    parts.journal.end(run, outcome, counts, *spent)
-                note_calls(parts.state, *spent)
-
-
-def _named(error: Transient | NoAnswer, parts: Parts, http: HastyHttp) -> SyncError:
-    """Say which of both sides it was that did not answer: who looks on knows no hosts."""
-    places = addresses(parts.config, parts.state.fact(INSTANCE))
-    told = str(error)
-    met = [side for side, urls in places.items() if http.place in {urlsplit(url).netloc for url in urls}]
-    if len(met) != 1 or met[0] in told:
-        return error
-    if isinstance(error, NoAnswer):
-        return Transient(f"{met[0]} does not answer just now. Nothing was lost.")
-    return Transient(
-        f"{met[0]} does not answer just now: {told}",
-        retry_after_seconds=error.retry_after_seconds,
-        outcome_unknown=error.outcome_unknown,
-    )
 
 
 def _chosen(till_id: str, found: desk.Chosen) -> Chosen:
