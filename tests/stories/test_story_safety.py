@@ -464,6 +464,20 @@ def test_an_edit_that_no_poll_has_seen_survives_an_undo(world):
     quiet(world)
 
 
+def test_what_an_undo_empties_in_the_crm_is_taken_from_none_of_a_persons_till_records(world):
+    own = world.person("Anna", "Prins", email="anna@prins.example")
+    people = [world.customer("Anna", "Prins", email="anna@prins.example") for _ in range(2)]
+    world.backfill()
+    for person, mobile in zip(people, ("518-555-0147", "518-555-0148"), strict=True):
+        world.edit_customer(person, email="anna@prins.example", mobile=mobile)
+    run = noted_sync(world)
+    undo(world, run)
+    quiet(world)
+
+    assert world.crm_row(own).get("PersonMobilePhone") is None
+    assert ["518-555-0147", "518-555-0148"] == [in_till(world, i)[3]["Mobile"] for i in people]
+
+
 def test_blanks_that_a_first_link_filled_are_emptied_again_and_not_filled_again(world):
     own = world.person("Anna", "Prins", email="anna@prins.example")
     anna = world.customer("Anna", "Prins", email="anna@prins.example", mobile="518-555-0147")

@@ -86,6 +86,7 @@ class _Pair(msgspec.Struct):
     known: Known
     person: CrmPersonRow
     pending: frozenset[str]  # written to the CRM, and not read back since
+    twins: Mapping[str, frozenset[str]]  # the person's other till records: the same of each
 
 
 # --- what is to be taken back --------------------------------------------------------------------
@@ -173,14 +174,16 @@ def _pairs(connection: Connection, backs: Iterable[Back]) -> dict[str, _Pair]:
     ids = sorted({back.till_id for back in backs})
     known = connection.state.known("customer", ids)
     people = connection.people.get([each.crm_id for each in known.values() if each.crm_id])
-    shadows = connection.people.shadows(ids)
+    linked = connection.state.linked_to({each.crm_id for each in known.values() if each.crm_id})
+    shadows = connection.people.shadows({*ids, *(i for some in linked.values() for i in some)})
     pages = connection.till.customers(Query(ids=tuple(ids))) if ids else ()
     shown = {customer.id: customer for page in pages for customer in page.rows}
     pairs = {}
     for i, each in known.items():
         if i in shown and (person := people.get(each.crm_id or "")) is not None:
             one = as_shown_to(connection, seen_of(connection, shown[i]), person.object)
-            pairs[i] = _Pair(one, each, person, pending_of(shadows.get(i)))
+            twins = {other: pending_of(shadows.get(other)) for other in linked[person.id] if other != i}
+            pairs[i] = _Pair(one, each, person, pending_of(shadows.get(i)), twins)
     return pairs
 
 
@@ -289,6 +292,11 @@ def _settle_crm(
     connection.people.amend(
         transaction, till_id, till={back.field: pair.one.texts.get(back.field) for back in backs}, crm=crm
     )
+    for twin, waits in pair.twins.items():
+        # Their other records in the till have not moved either: else this would reach them as an edit.
+        told = {back.field: back.value for back in backs}
+        told[UNCONFIRMED] = ",".join(sorted(waits.union(told)))
+        connection.people.amend(transaction, twin, till={}, crm=told)
     fields = {**person.fields, **as_texts({back.field: back.value for back in backs})}
     for back in backs:
         if back.value is None:
