@@ -112,6 +112,24 @@ def test_a_fix_is_for_later_records_too(shop):
     assert QUIET == shop.calls[1]
 
 
+@pytest.mark.parametrize(
+    "remedy",
+    [
+        {"action": "leave_out"},
+        {"action": "replace", "seen": "Nov\u00e1k", "given": None},
+    ],
+    ids=["left out", "emptied"],
+)
+def test_nobody_can_do_without_a_field_that_salesforce_wants_of_every_record(world, remedy):
+    world.refuse("Account", "LastName", "Nov\u00e1k", "no such family")
+    world.customer("Dora", "Nov\u00e1k", email="dora@novak.example")
+    world.backfill()
+    with pytest.raises(desk.Mistaken, match="Salesforce takes no Account without LastName"):
+        fix(world, causes(world)[0].example.cause, field="LastName", **remedy)
+    with pytest.raises(desk.Mistaken, match="Salesforce takes no Account without LastName"):
+        edit(world, causes(world)[0].example, LastName="")
+
+
 def test_a_field_is_left_out_of_what_is_refused_for_it_and_of_nothing_else(shop):
     name = shop.till_row("Register", 1)["name"]
     shop.refuse("Sales_Transaction__c", "Total__c", 324.0, message="too many")

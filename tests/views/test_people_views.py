@@ -267,6 +267,32 @@ def test_a_page_says_whether_edits_in_salesforce_are_followed(opened, mode, foll
     assert follows is person(opened.look_into(world), ida).follows_crm
 
 
+# --- what is decided about, and by whom -----------------------------------------------------------
+
+
+def test_what_was_decided_about_a_field_is_shown_wherever_the_field_is_refused(opened):
+    world = opened()
+    world.refuse("Account", "LastName", "Nov\u00e1k", "no such family")
+    world.customer("Dora", "Nov\u00e1k", email="dora@mail.example")
+    world.backfill()
+    with world.opened() as parts:
+        decided = Remedy(cause="another", object="Account", field="LastName", action="default", given="X")
+        with parts.state.begin() as c:
+            parts.journal.remedy(c, [decided])
+    (card,) = problems(opened.look_into(world)).causes
+
+    assert [("another", "LastName", "default")] == [(d.cause, d.field, d.action) for d in card.decided]
+
+
+def test_keys_and_lookups_of_what_was_sent_cannot_be_set_by_hand(people):
+    with people.opened() as parts:
+        number = next(p.id for p in parts.journal.open_problems() if p.kind == "customer")
+    page = problem(people.books, number)
+
+    assert {"Lightspeed_Customer_Key__c", "RecordTypeId"} <= set(page.fixed)
+    assert "LastName" not in page.fixed
+
+
 # --- somebody who sees one store -----------------------------------------------------------------
 
 

@@ -94,7 +94,10 @@ def prepare_edit(connection: Connection, problem: Problem, fields: dict[str, str
         )
     held = _described(connection, problem.object)
     for name, text in fields.items():
-        _check_value(_field(connection, held, name), text)
+        field = _field(connection, held, name)
+        _check_value(field, text)
+        if not text:
+            _check_dispensable(held, field)
     before, sent = connection.journal.edit_of(problem), connection.journal.payload_of(problem) or {}
     instead = {name: sent.get(name) for name in fields} if sent else {}
     edit = Edit(
@@ -139,10 +142,12 @@ def prepare_fix(connection: Connection, remedies: Sequence[Remedy]) -> None:
         field = _field(connection, facts, remedy.field, may_be_lookup=remedy.action == "leave_out")
         if remedy.action == "replace" and remedy.seen is not None and field.type not in _TEXTS:
             _check_value(field, remedy.seen)
-        if remedy.action != "leave_out":
-            _check_value(field, remedy.given or "")
         if remedy.action == "default" and not remedy.given:
             raise Mistaken(f"A default for {remedy.field} needs a value.")
+        if remedy.action != "leave_out":
+            _check_value(field, remedy.given or "")
+        if not remedy.given:
+            _check_dispensable(facts, field)
     with connection.state.begin() as c:
         connection.journal.remedy(c, remedies)
 
@@ -233,6 +238,19 @@ def _check_value(field: FieldFacts, text: str) -> None:
         typed(text, field)
     except ValueError as error:
         raise Mistaken(f"{field.name}: {error}") from error
+
+
+# A person account has a last name; the describe of Account, which holds companies too, does not say so.
+# https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/sforce_api_objects_account.htm
+_PERSONS_NAME = ("Account", "LastName")
+
+
+def _check_dispensable(held: ObjectFacts, field: FieldFacts) -> None:
+    """Refuse to do without a field that the org wants of every record: they would be refused all the same."""
+    if field.required or (held.name, field.name) == _PERSONS_NAME:
+        raise Mistaken(
+            f"Salesforce takes no {held.name} without {field.name}: send something else instead of it."
+        )
 
 
 # --- decisions about people ----------------------------------------------------------------------

@@ -470,9 +470,14 @@ class Journal:
             connection.execute(sa.insert(_remedy).values(values))
         self._decided = None
 
-    def remedies_of(self, cause: str) -> list[Remedy]:
-        """Return what was decided about a cause."""
-        return [r for some in self.decided().remedies.values() for r in some if r.cause == cause]
+    def remedies_of(self, cause: str, object_name: str = "", fields: Collection[str] = ()) -> list[Remedy]:
+        """Return what was decided about a cause; and about these fields of an object, for whatever cause."""
+        return [
+            r
+            for of, some in self.decided().remedies.items()
+            for r in some
+            if r.cause == cause or (of == object_name and r.field in fields)
+        ]
 
     def take_back(self, connection: sa.Connection, cause: str) -> int:
         """Forget what was decided about a cause; return how many decisions that were."""

@@ -18,6 +18,7 @@ from tillbridge.sync.problems import advice_for
 from tillbridge.sync.remedies import Remedy
 from tillbridge.views.books import Memory
 from tillbridge.views.figures import PAGE, PAGE_MAX, Slice, Stores, moment, moment_of
+from tillbridge.views.kinds import kinds_by_object
 
 _problem, _receipt, _bought = schema.problem, schema.receipt, schema.bought
 
@@ -69,8 +70,9 @@ class RemarkLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody has decided about a cause."""
+    """What somebody has decided about a cause: this one, or another one of the same field."""
 
+    cause: str
     field: str
     action: str
     seen: str | None
@@ -129,11 +131,12 @@ class ProblemList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProblemPage(msgspec.Struct, frozen=True, kw_only=True):
-    """One problem in full."""
+    """One problem in full. `fixed`: what was sent and cannot be set by hand, keys and lookups."""
 
     problem: ProblemLine
     sent: dict[str, Any] | None
     edit: dict[str, str | None]
+    fixed: list[str]
     link: str | None
     remarks: list[RemarkLine]
 
@@ -149,7 +152,12 @@ def problems(books: Memory, state: ProblemState = "open", *, stores: Stores = No
         counts = {row[0]: row[1] for row in c.execute(counted)}
     names = [each.example.cause for each in causes]
     examples = _examples(books, names, states)
-    cards = [_card(each, examples, books.journal.remedies_of(each.example.cause)) for each in causes]
+    cards = []
+    for each in causes:
+        one = each.example
+        # What was decided when the same field was refused for another cause may have led to this one.
+        decided = books.journal.remedies_of(one.cause, one.object, _fields(one))
+        cards.append(_card(each, examples, decided))
     return Problems(causes=cards, counts=counts)
 
 
@@ -238,7 +246,10 @@ def _card(cause: Cause, examples: dict[str, list[Problem]], decided: Sequence[Re
         last_at=moment_of(cause.last_at),
         next_at=moment(cause.next_at),
         examples=[problem_line(each) for each in examples.get(example.cause, [])],
-        decided=[Decision(field=r.field, action=r.action, seen=r.seen, given=r.given) for r in decided],
+        decided=[
+            Decision(cause=r.cause, field=r.field, action=r.action, seen=r.seen, given=r.given)
+            for r in decided
+        ],
         assignees=sorted({each.assignee for each in examples.get(example.cause, []) if each.assignee}),
     )
 
@@ -335,12 +346,22 @@ def problem(books: Memory, number: int, *, stores: Stores = None) -> ProblemPage
         problem=problem_line(found),
         sent=books.journal.payload_of(found),
         edit=dict(books.journal.edit_of(found).fields),
+        fixed=sorted(_fixed(books, found.object)),
         link=f"{page}/{found.sale or found.till_id}" if page else None,
         remarks=[
             RemarkLine(by=each.by, what=each.what, text=each.text, at=moment_of(each.made_at))
             for each in books.journal.remarks_of([number])
         ],
     )
+
+
+# The kind of a record is a record itself, and stands in no field map.
+_RECORD_TYPE = "RecordTypeId"
+
+
+def _fixed(books: Memory, object_name: str) -> set[str]:
+    kinds = kinds_by_object(books.config).get(object_name, {})
+    return {name for name, kind in kinds.items() if kind in {"id", "reference"}} | {_RECORD_TYPE}
 
 
 def problem_line(each: Problem) -> ProblemLine:

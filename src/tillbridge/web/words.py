@@ -99,7 +99,7 @@ _STATES = {
     "open": ("Not completed", "neutral"),
     "left_out": ("Left out", "neutral"),
     "gone": ("Gone", "neutral"),
-    "retrying": ("Tried again", "warn"),
+    "retrying": ("Is tried again", "warn"),
     "gave_up": ("Given up", "bad"),
     "ignored": ("Ignored", "neutral"),
     "resolved": ("Solved", "good"),

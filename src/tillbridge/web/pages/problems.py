@@ -97,7 +97,12 @@ def _one(
         raise NotHere
     limited = visitor_of(request).is_limited
     users = [] if limited else [each.name for each in console_of(request).access.people() if each.active]
-    return page(request, "problem.html", status, found=found, why=why, typed=typed or {}, users=users)
+    # What was refused for being absent was not sent, and is what is to be set.
+    lines = {**dict.fromkeys(found.problem.fields), **(found.sent or {})}
+    lines = {name: value for name, value in lines.items() if name not in found.fixed}
+    return page(
+        request, "problem.html", status, found=found, why=why, typed=typed or {}, users=users, lines=lines
+    )
 
 
 # --- deciding ------------------------------------------------------------------------------------
