@@ -319,6 +319,16 @@ def test_the_last_administrator_stays_one(plant):
     assert ("admin", True) == (plant.access.person(number).role, plant.access.person(number).active)
 
 
+def test_others_can_be_shut_out_while_the_only_administrator_has_no_password(plant):
+    plant.access.add("Came by a link", "admin", plant.now())
+    other = plant.person("Olaf", "operator")
+
+    assert plant.access.change(other.id, role="viewer", limits=None, active=False)
+    assert not plant.access.change(
+        plant.access.named("Came by a link")[0].id, role="viewer", limits=None, active=True
+    )
+
+
 # --- tokens --------------------------------------------------------------------------------------
 
 

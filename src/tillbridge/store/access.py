@@ -307,11 +307,12 @@ class Access:
         and hold again when they are a viewer.
         """
         with self._writing() as c:
-            others = (_person.c.role == "admin", _person.c.active, _person.c.id != number)
-            able = sa.or_(_person.c.password.is_not(None), _person.c.subject.is_not(None))
-            left = c.execute(sa.select(_person.c.id).where(*others, able)).first() is not None
-            if not (left or (role == "admin" and active)):
-                return False
+            admins = sa.select(_person.c.id).where(_person.c.role == "admin", _person.c.active)
+            was_admin = number in c.execute(admins).scalars().all()
+            if was_admin and not (role == "admin" and active):
+                able = sa.or_(_person.c.password.is_not(None), _person.c.subject.is_not(None))
+                if set(c.execute(admins.where(able)).scalars()) <= {number}:
+                    return False
             values: dict[str, object] = {"role": role, "active": active}
             values |= {} if keeps_limits else {"limits": _written(limits)}
             c.execute(sa.update(_person).where(_person.c.id == number).values(values))
