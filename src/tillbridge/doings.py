@@ -56,5 +56,10 @@ DOINGS: dict[str, Doing] = {
 
 def doing(name: str) -> Doing:
     """Return what people call a stream or a run; one without a name of its own is shown by the one it has."""
-    first = name.partition(" ")[0]
-    return DOINGS.get(name) or DOINGS.get(first) or Doing(name.replace("-", " ").capitalize(), "")
+    first, _, rest = name.partition(" ")
+    return (
+        DOINGS.get(name)
+        or DOINGS.get(rest)
+        or DOINGS.get(first)
+        or Doing(name.replace("-", " ").capitalize(), "")
+    )

@@ -17,12 +17,15 @@ from tillbridge.wiring import Parts
 
 
 @contextmanager
-def noted(parts: Parts, job: str, *, at_once: bool = False) -> Iterator[Counter[str]]:
+def noted(
+    parts: Parts, job: str, *, at_once: bool = False, for_person: bool = False
+) -> Iterator[Counter[str]]:
     """Write a run down, unless nothing came of it.
 
-    `at_once`: it stands there from its beginning, for a person waits for it, or it takes long.
+    `at_once`: it stands there from its beginning, for it takes long. `for_person`: so does what a person
+    waits for, who is told its number: it stays, whatever came of it.
     """
-    if at_once:
+    if at_once or for_person:
         _told(parts.journal.start(job))
     else:
         parts.journal.announce(job, _told)
@@ -38,7 +41,8 @@ def noted(parts: Parts, job: str, *, at_once: bool = False) -> Iterator[Counter[
     finally:
         unbind_contextvars("run")
         if outcome != "fenced":  # It is the other one's run by now.
-            _end(parts, outcome, counts, parts.till.calls - till, parts.crm.calls - crm)
+            spent = parts.till.calls - till, parts.crm.calls - crm
+            _end(parts, outcome, counts, spent, stays=for_person)
 
 
 def _told(run: int) -> None:
@@ -46,16 +50,15 @@ def _told(run: int) -> None:
     bind_contextvars(run=run)
 
 
-def _end(parts: Parts, outcome: str, counts: Counter[str], till: int, crm: int) -> None:
-    is_quiet = outcome in {"done", "gave way"} and not any(
-        n for name, n in counts.items() if name != "unchanged"
-    )
+def _end(parts: Parts, outcome: str, counts: Counter[str], spent: tuple[int, int], *, stays: bool) -> None:
+    came = any(n for name, n in counts.items() if name != "unchanged")
+    is_quiet = outcome in {"done", "gave way"} and not came and not stays
     run = parts.state.begun_run if is_quiet else parts.state.run_id
     if run is not None and is_quiet:
         parts.journal.drop(run)
     elif run is not None:
-        parts.journal.end(run, outcome, counts, till, crm)
-    note_calls(parts.state, till, crm)
+        parts.journal.end(run, outcome, counts, *spent)
+    note_calls(parts.state, *spent)
 
 
 def word_of(error: BaseException) -> str:

@@ -374,7 +374,7 @@ class Workshop:
     def _at_work(self, home: Path, job: Job, turn: Turn) -> Done:
         with (
             self._opened(job.connection, home, turn) as opened,
-            noted(opened.parts, job.kind, at_once=job.kind in _LONG) as counts,
+            noted(opened.parts, _noted_as(job), at_once=job.kind in _LONG) as counts,
             _stop_noted(opened.parts),
         ):
             parts = opened.parts
@@ -481,7 +481,7 @@ class Workshop:
     def _force(self, home: Path, job: Job, turn: Turn) -> tuple[list[dict[str, Any]], int | None]:
         with (
             self._opened(job.connection, home, turn) as opened,
-            noted(opened.parts, _RUNS[job.kind], at_once=True) as counts,
+            noted(opened.parts, _RUNS[job.kind], for_person=True) as counts,
         ):
             parts = opened.parts
             parts.spending.begin("urgent")
@@ -622,6 +622,11 @@ class _Opened:
             return
         name = next(each for each in _POLLED if each == job.name)
         self.at_least[job.name] = least_interval(name, pace, self.lately, left)
+
+
+def _noted_as(job: Job) -> str:
+    """Return under which word a run stands in the journal: a poll with its stream."""
+    return f"poll {job.name}" if job.kind == "poll" else job.kind
 
 
 @contextmanager

@@ -139,6 +139,14 @@ def test_late_lines_payments_and_voids_cost_what_is_reckoned(shop):
     assert (CHECK_TILL, 0) == (checked[0] + read[0], checked[1] + read[1])
 
 
+def test_a_poll_is_noted_with_its_stream(shop):
+    shop.world.ring(shop.world.item("Pin", "3"))
+    shop.slice("sales")
+
+    with shop.world.opened() as parts:
+        assert "poll sales" == parts.journal.last_runs(1)[0].job
+
+
 def test_quiet_slices_leave_no_runs_behind(shop):
     with shop.world.opened() as parts:
         before = len(parts.journal.last_runs(1_000))

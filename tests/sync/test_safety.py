@@ -114,8 +114,8 @@ def test_a_halt_says_the_numbers_and_the_way_out():
         "Nothing was written, since it would create 1 customer and change 2 customers in Lightspeed, "
         "the first time that we write there; and it would change 1 customer who was in Salesforce before us, "
         "for the first time; and it would change 1,100 of 1,200 customers that are linked (91.7%, more than "
-        "5.0%) at once; and Lightspeed shows only 0 of 1,200 customers that it showed before (is it the "
-        "right account, and may we still see everybody?): look at plan 7, and let it pass with "
+        "5.0%) within an hour; and Lightspeed shows only 0 of 1,200 customers that it showed before (is it "
+        "the right account, and may we still see everybody?): look at plan 7, and let it pass with "
         "`tillbridge approve 7`."
     ) == halt_text(objections(counts), 7)
 

@@ -520,6 +520,53 @@ def test_whoever_sees_one_store_sees_what_was_bought_there_alone(shop):
     assert page.receipts < everywhere.receipts
 
 
+def test_what_comes_back_makes_no_basket_smaller(opened):
+    world = opened()
+    ring = world.item("Ring", "100")
+    first = world.ring(ring)
+    world.ring(ring, ring)
+    world.backfill()
+    world.pass_time(minutes=5)
+    world.floor.refund(first)
+    world.sync()
+    total = stores_page(opened.look_into(world), TODAY, TODAY).total
+
+    assert (3, 1, Decimal("216.00"), Decimal("108.00")) == (
+        total.receipts,
+        total.refunds,
+        total.takings,
+        total.refunded,
+    )
+    assert Decimal("162.00") == total.basket
+
+
+def test_a_lookup_that_waits_is_not_shown_as_if_salesforce_held_it(opened):
+    world = opened()
+    for mail in ("pim@vos.example", "pam@vos.example"):
+        world.person("Pim", "Vos", email=mail, mobile="06 1234 5678")
+    pim = world.customer("Pim", "Bos", email="pim@vos.example", mobile="+31612345678")
+    sale = world.ring(world.item("Ring", "100"), customer=pim)
+    world.backfill()
+    page = receipt(opened.look_into(world), str(sale))
+    waits = {each.field for row in page.sent for each in row.fields if each.waits}
+
+    assert "review" == world.standing("customer", pim)
+    assert ([f"customer {pim}"], {"Account__c"}) == (page.waits_for, waits)
+
+
+def test_products_that_wait_for_a_person_are_counted_and_can_be_listed(opened):
+    world = opened()
+    for name in ("Ring", "Ring again"):
+        world.in_crm("Product2", Name=name, StockKeepingUnit="R-1")
+    twin = str(world.item("Ring", "100", customSku="R-1"))
+    world.item("Pearl", "12")
+    world.backfill()
+    books = opened.look_into(world)
+
+    assert 1 == overview(books).products
+    assert [twin] == ids(products(books, in_review=True))
+
+
 @pytest.fixture(scope="module")
 def doubles(opened):
     """Nell has two till records and the same e-mail twice; an older number went into an old one, and that

@@ -221,6 +221,26 @@ def test_what_cannot_be_done_is_said_in_one_sentence(api, sentence, path, body, 
     assert words in answer.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("store", "limits"),
+    [
+        pytest.param("1", {"default": ["2"]}, id="of a store that a viewer does not see"),
+        pytest.param("999", None, id="of no store"),
+    ],
+)
+def test_there_are_no_figures(office, store, limits):
+    asks = office.client("read", "viewer", limits)
+
+    assert 404 == asks.get(f"{HERE}/figures", params={"store": store}).status_code
+
+
+def test_what_somebody_sends_is_a_run_that_can_be_looked_up_even_if_nothing_was_new(office, api):
+    run = [api.post(f"{HERE}/customers/sync", json={"ids": [str(office.ada)]}).json()["run"] for _ in "12"]
+
+    assert [200, 200] == [api.get(f"{HERE}/runs/{number}").status_code for number in run]
+    assert run[0] != run[1]
+
+
 def test_a_list_counts_to_its_end_from_beyond_it_too(office, api):
     for name in ("customers", "sales", "products"):
         whole = len(api.get(f"{HERE}/{name}").json()["rows"])

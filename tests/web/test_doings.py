@@ -35,7 +35,7 @@ def test_whatever_runs_has_a_name(name):
 @pytest.mark.parametrize(
     ("name", "title"),
     [
-        pytest.param("poll sales", "Reading changes", id="a run of one stream"),
+        pytest.param("poll sales", "Sales", id="a run of one stream"),
         pytest.param("mend-all", "Mend all", id="one without a name of its own"),
     ],
 )

@@ -30,6 +30,16 @@ def valid(schema, value):
     return jsonschema_rs.Draft202012Validator(whole).is_valid(value)
 
 
+def test_what_is_sent_and_what_is_answered_are_not_taken_for_each_other():
+    (reference,) = (
+        each["schema"]["$ref"].rpartition("/")[2]
+        for each in DOCUMENT["paths"]["/api/v1/c/{connection}/reviews/new"]["post"]["requestBody"][
+            "content"
+        ].values()
+    )
+    assert ["ids"] == list(DOCUMENT["components"]["schemas"][reference]["properties"])
+
+
 def test_every_operation_has_a_name_of_its_own():
     names = [param.values[2]["operationId"] for param in OPERATIONS]
 

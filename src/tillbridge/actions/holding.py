@@ -157,7 +157,8 @@ class Holding:
     ) -> Iterator[tuple[Parts, Connection, Counter[str]]]:
         """Hold a connection's turn, connected to both sides, and note the run with what came of it.
 
-        `writes`: it may write to a side, and is refused before the connection goes live.
+        `writes`: it may write to a side, and is refused before the connection goes live. Such a run
+        is kept whatever came of it, for somebody is told its number.
         """
         if writes:
             draft.check_live(self.home(name), name)
@@ -176,7 +177,7 @@ class Holding:
                 raise
             finally:
                 spent = parts.till.calls, parts.crm.calls
-                if outcome == "done" and not any(counts.values()):
+                if outcome == "done" and not writes and not any(counts.values()):
                     parts.journal.drop(run)
                 else:
                     parts.journal.end(run, outcome, counts, *spent)

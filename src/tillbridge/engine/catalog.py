@@ -102,7 +102,11 @@ def _plan_new(connection: Connection, product: Product, shelf: _Shelf, plan: Pro
         shelf.take(hits[0])
     elif hits:
         ids = ", ".join(hits)
-        reason = f"{len(hits)} products of the CRM have this {rule} ({ids}); re-code all but one of them"
+        number = rule.replace("_", " ").replace("sku", "SKU").replace("upc", "UPC").replace("ean", "EAN")
+        reason = (
+            f"{len(hits)} products in Salesforce have the {number} of this one ({ids}): change it on all but "
+            "one of them there, then sync this product"
+        )
         plan.settled.append(Settled(kind="product", till_id=product.id, state="review", reason=reason))
     else:
         plan.rows.append(_product_row(connection, product, None, None, None))

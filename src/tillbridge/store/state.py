@@ -601,12 +601,12 @@ class State:
 
         A customer whom we deliberately leave out is nothing to wait for.
         """
-        found: dict[str, list[str]] = {}
+        found: dict[str, dict[str, None]] = {}
         with self.begin() as c:
             for part in parts(sales):
                 for row in c.execute(_AWAITED.where(_waiting.c.sale.in_(part))):
-                    found.setdefault(row.sale, []).append(f"{row.parent_kind} {row.parent_id}")
-        return found
+                    found.setdefault(row.sale, {})[f"{row.parent_kind} {row.parent_id}"] = None
+        return {sale: list(awaited) for sale, awaited in found.items()}
 
     def settle_served(self, connection: sa.Connection) -> None:
         """Settle the sales that were waiting and wait for nothing any more."""

@@ -139,7 +139,7 @@ def _many_changes(counts: Counts, limits: Limits) -> Objection | None:
     return Objection(
         "many_changes",
         f"it would change {counts.changing:,} of {_people(counts.linked)} that are linked "
-        f"({share}, more than {limits.changed_share_max:.1%}) at once",
+        f"({share}, more than {limits.changed_share_max:.1%}) within an hour",
     )
 
 

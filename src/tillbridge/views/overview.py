@@ -92,6 +92,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     people_complete: bool  # False while everybody is still being read after a start: there may be more
     conflicts: int
     plans: int
+    products: int  # that wait for a person
     calls: list[CallsOfHour]
 
 
@@ -129,6 +130,7 @@ def overview(books: Books, *, stores: Stores = None, dead_after_seconds: float =
         people_complete=people_complete,
         conflicts=people.get("conflict", 0),
         plans=len(books.plans.in_state("open")) if stores is None else 0,
+        products=backlog.get("product", {}).get("review", 0),
         calls=_calls(hours, now) if stores is None else [],
     )
 

@@ -70,14 +70,18 @@ def products(
     *,
     stores: Stores = None,
     archived: bool = False,
+    in_review: bool = False,
     offset: int = 0,
     limit: int = PAGE,
 ) -> Products:
-    """Return a page of products, in the order of their titles."""
+    """Return a page of products, in the order of their titles. `in_review`: those that wait for a person."""
     limit = min(limit, PAGE_MAX)
     words = [part for word in query.split() for part in (fold(word).split() or [word.lower()])][:8]
     where = [_article.c.sought.contains(word, autoescape=True) for word in words]
     where += [] if archived else [_article.c.archived.is_(False)]
+    if in_review:
+        mine = (_record.c.kind == "product", _record.c.state == "review")
+        where.append(_article.c.till_id.in_(sa.select(_record.c.till_id).where(*mine)))
     statement = sa.select(_article).where(*where).order_by(_article.c.title, _article.c.till_id)
     with books.look() as c:
         rows = c.execute(statement.offset(offset).limit(limit + 1)).all()

@@ -65,12 +65,16 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SentField(msgspec.Struct, frozen=True, kw_only=True):
-    """One field as the field map writes it. `leads_to`: the record that a reference means."""
+    """One field as the field map writes it. `leads_to`: the record that a reference means.
+
+    `waits`: that record is not in the CRM, so the field is empty there until it is.
+    """
 
     field: str
     kind: Kind
     value: str | None
     leads_to: Named | None
+    waits: bool
 
 
 class SentRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,8 +135,10 @@ def receipt(books: Books, sale_id: str, *, stores: Stores = None) -> ReceiptPage
         asked = sa.select(*(_record.c[name] for name in columns))
         own = c.execute(asked.where(_record.c.kind == "sale", _record.c.till_id == sale_id)).first()
         parts = c.execute(asked.where(_record.c.parent == sale_id)).all()
-        origins = _origins(c, held)
+        # Goods that come back name the line that they were sold with.
+        origins = _sold_with(c, [line.original for line in held.lines if line.original is not None])
         back = _came_back(c, held)
+    waits_for = books.state.missing_for([sale_id]).get(sale_id, [])
     kept = books.raw.sales([sale_id]).get(sale_id)
     sale = kept[0] if kept else None
     names, around = books.names(), books.around()
@@ -154,10 +160,18 @@ def receipt(books: Books, sale_id: str, *, stores: Stores = None) -> ReceiptPage
         goods=list(_goods(books, held, sale, names, origins)),
         tenders=list(_tenders(sale)) if sale else [],
         sent=list(
-            _sent(books, sale, around, {(r.kind, r.till_id): r for r in (*parts, own) if r}, link, stores)
+            _sent(
+                books,
+                sale,
+                around,
+                {(r.kind, r.till_id): r for r in (*parts, own) if r},
+                link,
+                waits_for,
+                stores,
+            )
         ),
         stages=list(_stages(books, row, own, kept[1] if kept else None, problems)),
-        waits_for=books.state.missing_for([sale_id]).get(sale_id, []),
+        waits_for=waits_for,
         comes_back_from=[related[i] for i in sorted(set(origins.values())) if i in related],
         came_back_with=[related[i] for i in back if i in related],
         problems=problems,
@@ -165,13 +179,10 @@ def receipt(books: Books, sale_id: str, *, stores: Stores = None) -> ReceiptPage
     )
 
 
-def _origins(c: sa.Connection, held: Receipt) -> dict[str, str]:
-    """Return which sale each line of goods coming back was sold with, by the line that is named."""
-    named = [line.original for line in held.lines if line.original is not None]
-    if not named:
-        return {}
-    asked = sa.select(_line.c.till_id, _line.c.sale).where(among(_line.c.till_id, named))
-    return {row.till_id: row.sale for row in c.execute(asked)}
+def _sold_with(c: sa.Connection, lines: Collection[str]) -> dict[str, str]:
+    """Return the sale that each of these lines stands in."""
+    asked = sa.select(_line.c.till_id, _line.c.sale).where(among(_line.c.till_id, lines))
+    return {row.till_id: row.sale for row in c.execute(asked)} if lines else {}
 
 
 def _came_back(c: sa.Connection, held: Receipt) -> list[str]:
@@ -232,6 +243,7 @@ def _sent(
     around: Surroundings | None,
     standing: Mapping[tuple[str, str], Any],
     link: str,
+    waits_for: Collection[str],
     stores: Stores,
 ) -> Iterator[SentRow]:
     """Map what the till showed as it is mapped when it is sent; the org's own cuts come on top of it."""
@@ -260,7 +272,13 @@ def _sent(
             state=record.state if record else None,
             reason=record.reason if record else None,
             fields=[
-                SentField(field=n, kind=kinds.get(n, "text"), value=t, leads_to=_lead(v, names))
+                SentField(
+                    field=n,
+                    kind=kinds.get(n, "text"),
+                    value=t,
+                    leads_to=_lead(v, names),
+                    waits=isinstance(v, Ref) and f"{v.kind} {v.id}" in waits_for,
+                )
                 for n, v in payload.items()
                 if (t := _text(v)) is not None
             ],
@@ -291,7 +309,9 @@ def _leads(books: Books, refs: Collection[Ref], stores: Stores) -> dict[Ref, Nam
     for ref in refs:
         by_kind.setdefault(ref.kind, set()).add(ref.id)
     buyers = books.arrivals.people(by_kind.get("customer", set()))
-    sales = _lines(books, by_kind.get("sale", set()), stores)
+    with books.look() as c:
+        sold_with = _sold_with(c, by_kind.get("line", set()) | by_kind.get("sale_of_line", set()))
+    sales = _lines(books, {*by_kind.get("sale", ()), *sold_with.values()}, stores)
     goods = _articles(books, by_kind.get("product", set()))
     names = books.names()
     found: dict[Ref, Named] = {}
@@ -309,9 +329,11 @@ def _leads(books: Books, refs: Collection[Ref], stores: Stores) -> dict[Ref, Nam
             case "product":
                 name = goods[ref.id].title if ref.id in goods else None
                 place = f"products/{ref.id}"
-            case "sale":
-                name = f"Ticket {sales[ref.id].ticket or ref.id}" if ref.id in sales else None
-                place = f"sales/{ref.id}" if ref.id in sales else None
+            case "sale" | "line" | "sale_of_line":
+                sale = ref.id if ref.kind == "sale" else sold_with.get(ref.id, "")
+                line = f"Line {ref.id} of " if ref.kind == "line" else ""
+                name = f"{line}Ticket {sales[sale].ticket or sale}" if sale in sales else None
+                place = f"sales/{sale}" if sale in sales else None
             case _:
                 name = place = None
         found[ref] = Named(kind=ref.kind, id=ref.id, name=name, place=place)
@@ -336,7 +358,7 @@ def _text(value: object) -> str | None:
         case None | BuyerStanding():
             return None  # How the buyer stands is found out when the receipt is sent.
         case Ref():
-            return f"{value.kind} {value.id}"
+            return f"{value.kind.replace('_', ' ')} {value.id}"
         case bool():
             return "true" if value else "false"
         case datetime():

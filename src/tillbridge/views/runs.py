@@ -156,7 +156,10 @@ def runs(books: Books, job: str | None = None, *, offset: int = 0, limit: int = 
     limit = min(limit, PAGE_MAX)
     statement = sa.select(_run).order_by(_run.c.id.desc()).offset(offset).limit(limit + 1)
     if job is not None:
-        statement = statement.where(_run.c.job == job)
+        # A poll is noted with its stream: all of a kind are asked for by the kind.
+        statement = statement.where(
+            sa.or_(_run.c.job == job, _run.c.job.startswith(f"{job} ", autoescape=True))
+        )
     with books.look() as c:
         rows = c.execute(statement).all()
     more = len(rows) > limit

@@ -33,7 +33,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     takings: Decimal
     net: Decimal
     refunded: Decimal
-    basket: Decimal  # takings a receipt
+    basket: Decimal  # what was sold, before refunds, a receipt that sold something
     refund_rate: float | None  # refunded of what was sold; None: something came back, and nothing was sold
 
 
@@ -233,7 +233,7 @@ def _sum(rows: Any) -> Sums:
 def _figures(sums: Sequence[int]) -> Figures:
     receipts, refunds, units, total, net, refunded = sums
     # What went back is a share of what was sold before it did; of a day's sales it may be more than all.
-    sold = total + refunded
+    sold, baskets = total + refunded, receipts - refunds
     return Figures(
         receipts=receipts,
         refunds=refunds,
@@ -241,6 +241,6 @@ def _figures(sums: Sequence[int]) -> Figures:
         takings=money(total),
         net=money(net),
         refunded=money(refunded),
-        basket=money(round(total / receipts) if receipts else 0),
+        basket=money(round(sold / baskets) if baskets else 0),
         refund_rate=share(refunded, sold) if sold > 0 or not refunded else None,
     )

@@ -222,12 +222,15 @@ def products(
     connection: Id,
     q: Words = "",
     archived: bool = False,
+    in_review: bool = False,
     offset: Offset = 0,
     limit: Limit = PAGE,
 ) -> goods.Products:
-    """Find products by title or number."""
+    """Find products by title or number; `in_review`: those that wait for a person."""
     books, stores = opened(request, connection)
-    return goods.products(books, q, stores=stores, archived=archived, offset=offset, limit=limit)
+    return goods.products(
+        books, q, stores=stores, archived=archived, in_review=in_review, offset=offset, limit=limit
+    )
 
 
 @answers(goods.ProductPage)
@@ -243,6 +246,8 @@ def figures(
 ) -> shops.StoresPage:
     """Show takings, baskets, refunds, sellers and top products of a period, the last 30 days unless said."""
     books, stores = opened(request, connection)
+    if store is not None and store not in (books.names().stores if stores is None else stores):
+        raise NotHere
     to = last or moment_of(books.now()).date()
     since = first or to - _A_MONTH
     if since > to:

@@ -8,6 +8,7 @@ from fastapi import Form, Request
 from starlette.responses import Response
 
 from tillbridge.model.errors import SyncError
+from tillbridge.views.customers import name_of
 from tillbridge.views.decisions import conflicts, reviews
 from tillbridge.views.duplicates import duplicates
 from tillbridge.web.api.answers import status_of
@@ -48,10 +49,17 @@ def choose(
     except SyncError as error:
         if not is_part(request):
             raise
-        return page(request, "decided.html", why=str(error), who=who, came=None)
+        return page(request, "decided.html", why=str(error), who=who, came=None, name=None)
     if is_part(request):
-        return page(request, "decided.html", why="", who=who, came=came)
+        return page(request, "decided.html", why="", who=who, came=came, name=_called(request, who, side))
     return done(f"/c/{connection}/reviews", "decided")
+
+
+def _called(request: Request, who: str, side: str) -> str | None:
+    """Return what somebody is called where they come from."""
+    books = books_of(request)
+    shown = books.arrivals.people([who]) if side == "till" else books.people.get([who])
+    return name_of(shown[who]) if who in shown else None
 
 
 def choose_new(request: Request, who: Annotated[list[str] | None, Form()] = None) -> Response:
@@ -148,7 +156,7 @@ def look_for_duplicates(request: Request) -> Response:
     connection = request.path_params["connection"]
     books_of(request)
     path = f"/c/{connection}/duplicates"
-    return done(path, "saved") if search(request, connection).state == "done" else go(path)
+    return done(path, "looked") if search(request, connection).state == "done" else go(path)
 
 
 def merge_duplicates(request: Request) -> Response:

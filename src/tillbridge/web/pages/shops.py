@@ -54,16 +54,23 @@ def show_stores(
     )
 
 
-def show_products(request: Request, q: str = "", start: int = 0) -> Response:
+def show_products(request: Request, q: str = "", show: str = "", start: int = 0) -> Response:
     """Show products and their stock."""
-    books = books_of(request)
-    found = products(books, q[:_QUERY_MAX], stores=stores_of(request, books), offset=begins(start))
+    books, in_review = books_of(request), show == "review"
+    seen = stores_of(request, books)
+    found = products(books, q[:_QUERY_MAX], stores=seen, in_review=in_review, offset=begins(start))
     return page(
         request,
         "products_list.html" if is_part(request) else "products.html",
         found=found,
         q=q,
-        pager=pages(f"/c/{books.name}/products", {"q": q}, found.slice, len(found.rows)),
+        show="review" if in_review else "",
+        pager=pages(
+            f"/c/{books.name}/products",
+            {"q": q, "show": show if in_review else ""},
+            found.slice,
+            len(found.rows),
+        ),
     )
 
 

@@ -148,6 +148,12 @@
     charts.get(canvas)?.destroy();
     const small = canvas.dataset.small !== undefined;
     const across = canvas.dataset.across !== undefined;
+    // Beside bars that lie there is little room for names on a phone: the table below has them whole.
+    const most = canvas.clientWidth < 480 ? 14 : 28;
+    const named = function (value) {
+      const label = String(this.getLabelForValue(value));
+      return label.length > most ? `${label.slice(0, most - 1)}…` : label;
+    };
     charts.set(canvas, new window.Chart(canvas, {
       type: canvas.dataset.kind || "bar",
       data: {
@@ -162,12 +168,15 @@
         interaction: { mode: "index", intersect: false },
         plugins: { legend: { display: !small && heads.length > 2, labels: { color: text, boxWidth: 12 } } },
         scales: {
-          x: { stacked: canvas.dataset.stacked !== undefined, display: !small, beginAtZero: true, ticks: { color: text, maxRotation: 0 }, grid: { display: across, color: rule } },
-          y: { stacked: canvas.dataset.stacked !== undefined, display: !small, beginAtZero: true, ticks: { color: text, autoSkip: !across }, grid: { display: !across, color: rule } },
+          x: { stacked: canvas.dataset.stacked !== undefined, display: !small, beginAtZero: true, ticks: { color: text, maxRotation: 0, autoSkipPadding: 14 }, grid: { display: across, color: rule } },
+          y: { stacked: canvas.dataset.stacked !== undefined, display: !small, beginAtZero: true, ticks: { color: text, autoSkip: !across, ...(across && { callback: named }) }, grid: { display: !across, color: rule } },
         },
       },
     }));
   };
+  // Where the newest stands on the right, that is what is seen first.
+  document.querySelectorAll("[data-ends-newest]").forEach((each) => { each.scrollLeft = each.scrollWidth; });
+
   const drawAll = (root = document) => root.querySelectorAll("canvas[data-chart]").forEach(draw);
   document.addEventListener("theme", () => drawAll());
 

@@ -75,7 +75,8 @@
     else if (key === "s") { event.preventDefault(); step(1); }
     else if (/^[1-9]$/.test(key)) {
       const card = current();
-      if (!card) return;
+      // Nothing is decided that nobody was led to: the first press leads there.
+      if (!card) { event.preventDefault(); go(waiting()[0]); return; }
       const button = card.querySelector(`[data-key="${key}"]`);
       if (button && !button.disabled) { event.preventDefault(); button.click(); }
     }
@@ -90,6 +91,8 @@
   });
   document.addEventListener("htmx:after:swap", () => {
     setTimeout(() => { offer(); many(); });
+    document.querySelectorAll("[data-desk-over]").forEach((each) => { each.hidden = waiting().length > 0; });
+    document.querySelectorAll("[data-desk-pager]").forEach((each) => { each.hidden = waiting().length === 0; });
     if (!desk() || current()) return;
     const all = cards();
     const done = all.filter((each) => each.dataset.done !== undefined && each.dataset.seen === undefined);
