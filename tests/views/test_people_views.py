@@ -162,6 +162,14 @@ def pair(opened):
     return world
 
 
+def test_a_moment_that_each_side_writes_its_own_way_agrees_and_was_edited_by_nobody(pair):
+    fields = {each.field: each for each in person(pair.books, pair.ida).fields}
+    created = fields["Lightspeed_Created_At__c"]
+
+    assert created.till != created.crm
+    assert ("same", "till", "blank filled") == (created.agreement, created.source, created.how)
+
+
 @pytest.mark.parametrize(
     ("field", "agreement", "agrees"),
     [

@@ -67,7 +67,9 @@ def known_of(ask):
     known = {name: rows[0]["id"] for name, rows in first.items() if rows}
     if "sales" in known:
         buyers = [row["customer_id"] for row in ask(f"{here}/sales")["rows"] if row["customer_id"]]
-        known |= {"sale": known["sales"], **({"who": buyers[0]} if buyers else {})}
+        # Rather somebody whose fields are compared than whose record takes no values.
+        whole = (each for each in buyers if ask(f"{here}/customers/{each}")["fields"])
+        known |= {"sale": known["sales"], **({"who": next(whole, buyers[0])} if buyers else {})}
     if first["problems"]:
         known["cause"] = first["problems"][0]["cause"]
     calendar = ask(f"{here}/certificates")

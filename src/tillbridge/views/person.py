@@ -54,6 +54,8 @@ _record, _receipt, _bought, _run = schema.record, schema.receipt, schema.bought,
 # In a shadow of the CRM's side: which fields have not been read back yet. It is no field itself.
 _NOTE = "~"
 _CRM_ID_LETTERS = (15, 18)
+# Values that people are shown as what they are: however each side writes one, it reads the same.
+_READ_AS_VALUES: frozenset[Kind] = frozenset({"flag", "moment", "day", "amount", "number"})
 _RECEIPTS = 25
 _HISTORY = 200
 
@@ -563,12 +565,15 @@ def _fields(books: Memory, sides: _Sides, kinds: Mapping[str, Kind]) -> list[Fie
         own, other, moved = till.get(name), crm.get(name), by_field.get(name, [])
         if (own is None and other is None and not moved) or own == key:
             continue  # Our own key is no value of theirs.
-        source, how, at, run = _origin(sides.verdict, own, other, moved)
+        kind = kinds.get(name, "text")
+        source, how, at, run = _origin(sides.verdict, own, other, moved, likeness.alike(name))
         agreement = likeness.of(name, own, other)
+        if agreement == "spelling" and kind in _READ_AS_VALUES:
+            agreement = "same"
         found.append(
             FieldOf(
                 field=name,
-                kind=kinds.get(name, "text"),
+                kind=kind,
                 till=own,
                 crm=other,
                 agrees=agreement in {"same", "spelling"},
@@ -621,9 +626,13 @@ class _Likeness:
         self._mode = books.config.customers.mode
         self._till, self._crm = compared.get("till", {}), compared.get("crm", {})
 
+    def alike(self, name: str) -> Alike:
+        """Return how values of a field are compared."""
+        return self._alike.get(name, same_text)
+
     def of(self, name: str, till: str | None, crm: str | None) -> Agreement:
         """Say how two values stand to each other."""
-        alike = self._alike.get(name, same_text)
+        alike = self.alike(name)
         if till == crm:
             return "same"
         if alike(till, crm):
@@ -689,11 +698,11 @@ def _moves(changes: Sequence[Change]) -> list[tuple[str, str]]:
 
 
 def _origin(
-    verdict: Verdict | None, till: str | None, crm: str | None, changes: Sequence[Change]
+    verdict: Verdict | None, till: str | None, crm: str | None, changes: Sequence[Change], alike: Alike
 ) -> tuple[str | None, str, datetime | None, int | None]:
     """Say which side a value came from, how, when, and by which run of ours."""
     last = next((each for each in reversed(changes) if each.undone_by is None), None)
-    if last is not None and last.after == (crm if last.side == "crm" else till):
+    if last is not None and alike(last.after, crm if last.side == "crm" else till):
         return "till" if last.side == "crm" else "crm", last.why, moment(last.made_at), last.run
     if last is not None:
         return last.side, "edited there since", None, None
