@@ -95,6 +95,17 @@ def plan_products(connection: Connection, products: Sequence[Product], *, everyt
     return plan
 
 
+# How people call the numbers by which a product is found.
+_CALLED = {
+    "key": "key",
+    "system_sku": "system SKU",
+    "custom_sku": "custom SKU",
+    "upc": "UPC",
+    "ean": "EAN",
+    "maker_sku": "maker SKU",
+}
+
+
 def _plan_new(connection: Connection, product: Product, shelf: _Shelf, plan: ProductPlan) -> None:
     rule, hits = shelf.candidates(product)
     if len(hits) == 1:
@@ -102,10 +113,9 @@ def _plan_new(connection: Connection, product: Product, shelf: _Shelf, plan: Pro
         shelf.take(hits[0])
     elif hits:
         ids = ", ".join(hits)
-        number = rule.replace("_", " ").replace("sku", "SKU").replace("upc", "UPC").replace("ean", "EAN")
         reason = (
-            f"{len(hits)} products in Salesforce have the {number} of this one ({ids}): change it on all but "
-            "one of them there, then sync this product"
+            f"{len(hits)} products in Salesforce have the {_CALLED[rule]} of this one ({ids}): change it on "
+            "all but one of them there, then sync this product"
         )
         plan.settled.append(Settled(kind="product", till_id=product.id, state="review", reason=reason))
     else:

@@ -29,9 +29,10 @@ from tillbridge.engine.sales import plan_sales
 from tillbridge.engine.streams import CUSTOMERS, OVERLAP, PRODUCTS, SALES, STOCK, parse
 from tillbridge.engine.sync import Slice, carry, not_refused, read_parents
 from tillbridge.model.answers import HeldAsk
-from tillbridge.model.records import Kind, Sale
+from tillbridge.model.records import Customer, Kind, Sale
 from tillbridge.model.sale import Ref
 from tillbridge.model.writing import FieldFacts, ObjectFacts, Value
+from tillbridge.store.raw import Kind as Kept
 from tillbridge.store.state import Known, Settled
 from tillbridge.store.verified import Missed, Verified
 from tillbridge.sync.remedies import read
@@ -159,12 +160,13 @@ class _Sources:
 
     def __init__(self, connection: Connection, again: Slice) -> None:
         self._connection = connection
-        self._again = again
-        self._shown = {
-            "sale": connection.raw.shown_before("sale", again.sales.values()),
-            "customer": connection.raw.shown_before("customer", again.customers.values()),
+        self._records: Mapping[Kept, Mapping[str, Sale | Customer]] = {
+            "sale": again.sales,
+            "customer": again.customers,
         }
-        self._loaded: dict[str, Mapping[str, bool]] = {}
+        raw = connection.raw
+        self._shown = {kind: raw.shown_before(kind, held.values()) for kind, held in self._records.items()}
+        self._loaded: dict[Kept, Mapping[str, bool]] = {}
         kinds = again_ids(again)
         self._moved_at = {kind: connection.state.moved_at(kind, ids) for kind, ids in kinds.items()}
         self._moved_at["price"] = connection.state.moved_at("price", again.products)
@@ -186,22 +188,18 @@ class _Sources:
 
     def _shown_as_now(self, thing: Thing) -> bool | None:
         """Say whether the till shows of a thing what it showed before; None where nothing was kept."""
-        kind, till_id = thing
-        if kind not in {"sale", "customer"}:
+        of, till_id = thing
+        kind = next((each for each in self._records if each == of), None)
+        if kind is None:
             return None
         shown = self._shown[kind].get(till_id)
         return self._loaded_as(kind).get(till_id) if shown is None else shown
 
-    def _loaded_as(self, kind: str) -> Mapping[str, bool]:
+    def _loaded_as(self, kind: Kept) -> Mapping[str, bool]:
         """Look up, once and only where it is asked for, what the first load kept of the slice's others."""
         if kind not in self._loaded:
-            raw, shown = self._connection.raw, self._shown[kind]
-            if kind == "sale":
-                sales = [sale for i, sale in self._again.sales.items() if i not in shown]
-                self._loaded[kind] = raw.loaded_as("sale", sales)
-            else:
-                customers = [each for i, each in self._again.customers.items() if i not in shown]
-                self._loaded[kind] = raw.loaded_as("customer", customers)
+            others = [each for i, each in self._records[kind].items() if i not in self._shown[kind]]
+            self._loaded[kind] = self._connection.raw.loaded_as(kind, others)
         return self._loaded[kind]
 
 

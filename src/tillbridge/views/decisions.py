@@ -21,7 +21,7 @@ from tillbridge.sync.match import Person
 from tillbridge.views.books import Books
 from tillbridge.views.customers import name_of
 from tillbridge.views.figures import PAGE, PAGE_MAX, Slice, Stores, moment_of
-from tillbridge.views.kinds import Kind, kinds_of_people
+from tillbridge.views.kinds import Kind, kinds_of_people, tables_of_people
 from tillbridge.views.traits import Traits, beside, traits_of
 
 _verdict, _conflict, _bought = schema.verdict, schema.conflict, schema.bought
@@ -223,7 +223,8 @@ def conflicts(books: Books, *, stores: Stores = None, offset: int = 0, limit: in
     people = books.people.get({each.crm_id for each in found})
     place = (books.state.fact(INSTANCE) or "").rstrip("/")
     lost = books.changes.lost(20) if stores is None and not offset else []
-    losers, kinds = books.arrivals.people({each.till_id for each in lost}), kinds_of_people(books.config)
+    losers = books.arrivals.people({each.till_id for each in lost})
+    kinds = kinds_of_people(tables_of_people(books.config), books.config)
     return Conflicts(
         rows=[
             _conflict_line(

@@ -83,26 +83,27 @@ def kinds_by_object(config: Config) -> dict[str, dict[str, Kind]]:
     return found
 
 
-def kinds_of_people(config: Config) -> dict[str, Kind]:
+def tables_of_people(config: Config) -> list[FieldMap]:
+    """Return the field maps of customers, that of new ones first. Compiling takes its time: ask once."""
+    maps = maps_of(config)
+    return [table for table in (maps.customer, maps.contact, maps.person_account) if table is not None]
+
+
+def kinds_of_people(tables: Iterable[FieldMap], config: Config) -> dict[str, Kind]:
     """Return what the values of customers' fields are, whatever object they live in."""
     found: dict[str, Kind] = {}
-    for table in _people(maps_of(config)):
+    for table in tables:
         found = {**kinds_of(table, config), **found}
     return found
 
 
-def objects_of_people(config: Config) -> list[str]:
-    """Return the objects that customers' values flow to, that of new customers first."""
-    return list(dict.fromkeys(table.object for table in _people(maps_of(config))))
-
-
-def comparisons(config: Config, region: str | None) -> dict[str, Alike]:
+def comparisons(tables: Iterable[FieldMap], config: Config, region: str | None) -> dict[str, Alike]:
     """Return how values of customers' fields are compared, by field: as the sync itself compares them.
 
     `region`: where numbers are dialled that do not say so.
     """
     found: dict[str, Alike] = {}
-    for table in _people(maps_of(config)):
+    for table in tables:
         kinds = kinds_of(table, config)
         for name, line in table.lines.items():
             kind = _TYPES.get(kinds[name], "")
@@ -110,26 +111,22 @@ def comparisons(config: Config, region: str | None) -> dict[str, Alike]:
     return found
 
 
-def opt_outs(config: Config) -> frozenset[str]:
+def opt_outs(tables: Iterable[FieldMap]) -> frozenset[str]:
     """Return the fields by which somebody says that they do not want to be called, written or mailed to."""
-    lines = (line for table in _people(maps_of(config)) for line in table.lines.items())
+    lines = (line for table in tables for line in table.lines.items())
     return frozenset(name for name, line in lines if slot_of(line) in OPT_OUTS)
 
 
-def ways_back(config: Config) -> frozenset[str]:
+def ways_back(tables: Iterable[FieldMap]) -> frozenset[str]:
     """Return the fields whose edits in the CRM may go back to the till: of several of one slot, the first."""
     found: set[str] = set()
-    for table in _people(maps_of(config)):
+    for table in tables:
         taken: set[str | None] = {None}
         for name in table.targets:
             slot = slot_of(table.lines[name])
             found.update([name] if slot not in taken else [])
             taken.add(slot)
     return frozenset(found)
-
-
-def _people(maps: FieldMaps) -> Iterable[FieldMap]:
-    return [table for table in (maps.customer, maps.contact, maps.person_account) if table is not None]
 
 
 def _kind(line: str, hints: Mapping[str, Any]) -> Kind:

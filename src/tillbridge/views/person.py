@@ -29,6 +29,7 @@ from tillbridge.store.people import Verdict
 from tillbridge.store.plans import HELD, OPEN
 from tillbridge.store.verified import MERGED_CRM, Verified
 from tillbridge.sync.alike import Alike, blank, same_text
+from tillbridge.sync.fieldmap import FieldMap
 from tillbridge.sync.fieldmap import key as key_of
 from tillbridge.sync.match import Person
 from tillbridge.sync.reconcile import Mode
@@ -40,8 +41,8 @@ from tillbridge.views.kinds import (
     Kind,
     comparisons,
     kinds_of_people,
-    objects_of_people,
     opt_outs,
+    tables_of_people,
     ways_back,
 )
 from tillbridge.views.problems import ProblemLine, problem_line
@@ -262,7 +263,8 @@ def person(
     till_named = till_side(first, shown.get(first)) if first else None
     crm = crm_side(crm_id, row, known.object if known else None) if crm_id else None
     name = (till_named.name if till_named else None) or (crm.name if crm else None)
-    standing, kinds = _standing(books, first), kinds_of_people(books.config)
+    standing, tables = _standing(books, first), tables_of_people(books.config)
+    kinds = kinds_of_people(tables, books.config)
     fields = _fields(
         books,
         _Sides(
@@ -275,6 +277,7 @@ def person(
             contested,
         ),
         kinds,
+        tables,
     )
     return PersonPage(
         id=first or crm_id or text,
@@ -289,7 +292,7 @@ def person(
         follows_crm=books.config.customers.mode in LISTENS,
         records=_records(books, records, verdicts, shown),
         fields=fields,
-        apart=_apart(books, row) if known else None,
+        apart=_apart(books, row, tables) if known else None,
         shown=[] if fields else _shown(first, shown.get(first or ""), row),
         # Whom else they may be, may have bought in stores that are not to be seen.
         candidates=_candidates(books, verdicts.get(first or ""), place) if stores is None else [],
@@ -546,7 +549,9 @@ def shadows_of(
     return {**shadows, "till": read[first]} if first and read and first in read else shadows
 
 
-def _fields(books: Memory, sides: _Sides, kinds: Mapping[str, Kind]) -> list[FieldOf]:
+def _fields(
+    books: Memory, sides: _Sides, kinds: Mapping[str, Kind], tables: Sequence[FieldMap]
+) -> list[FieldOf]:
     till: dict[str, str | None] = dict(sides.shadows.get("till", {}))
     agreed = dict(sides.shadows.get("crm", {}))
     crm: dict[str, str | None] = {n: v for n, v in agreed.items() if n[:1] != _NOTE}
@@ -559,7 +564,7 @@ def _fields(books: Memory, sides: _Sides, kinds: Mapping[str, Kind]) -> list[Fie
         by_field.setdefault(change.field, []).append(change)
     contested = {each.field: each.id for each in sides.contested}
     moves = _moves(sides.changes)
-    likeness = _Likeness(books, sides.compared)
+    likeness = _Likeness(books, tables, sides.compared)
     key, found = _key(books, sides.first), []
     for name in sorted({*till, *crm, *by_field}):
         own, other, moved = till.get(name), crm.get(name), by_field.get(name, [])
@@ -593,17 +598,16 @@ def _fields(books: Memory, sides: _Sides, kinds: Mapping[str, Kind]) -> list[Fie
     return found
 
 
-def _apart(books: Memory, row: CrmPersonRow | None) -> str | None:
+def _apart(books: Memory, row: CrmPersonRow | None, tables: Sequence[FieldMap]) -> str | None:
     """Say why no values flow between somebody of the till and the record that they are linked to."""
     if row is None:
         return None
     if books.config.customers.mode == "link_only":
         return _LEFT["link_only"]
-    ours = objects_of_people(books.config)
-    if row.object in ours:
+    if row.object in {table.object for table in tables}:
         return None
     return (
-        f"Salesforce keeps them as {row.object}, and customers are written as {ours[0]} here: "
+        f"Salesforce keeps them as {row.object}, and customers are written as {tables[0].object} here: "
         "receipts arrive, values do not flow."
     )
 
@@ -618,11 +622,13 @@ def _shown(first: str | None, till: Person | None, row: CrmPersonRow | None) -> 
 class _Likeness:
     """How both sides' values stand to each other, by the comparisons that the sync decides with."""
 
-    def __init__(self, books: Memory, compared: Mapping[str, Mapping[str, str | None]]) -> None:
+    def __init__(
+        self, books: Memory, tables: Sequence[FieldMap], compared: Mapping[str, Mapping[str, str | None]]
+    ) -> None:
         region = dial_region(kept_directory(books.people), settings_of(books.config))
-        self._alike: Mapping[str, Alike] = comparisons(books.config, region)
-        self._ways = ways_back(books.config)
-        self._opt_outs = opt_outs(books.config) & self._ways
+        self._alike: Mapping[str, Alike] = comparisons(tables, books.config, region)
+        self._ways = ways_back(tables)
+        self._opt_outs = opt_outs(tables) & self._ways
         self._mode = books.config.customers.mode
         self._till, self._crm = compared.get("till", {}), compared.get("crm", {})
 

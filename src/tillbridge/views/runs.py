@@ -20,7 +20,7 @@ from tillbridge.sync.safety import Entry
 from tillbridge.views.books import Books
 from tillbridge.views.customers import name_of
 from tillbridge.views.figures import PAGE, PAGE_MAX, Slice, Stores, moment, moment_of
-from tillbridge.views.kinds import Kind, kinds_of_people
+from tillbridge.views.kinds import Kind, kinds_of_people, tables_of_people
 
 _run, _bought = schema.run, schema.bought
 _ENTRIES = 500
@@ -199,7 +199,7 @@ def run(books: Books, number: int, *, stores: Stores = None) -> RunPage | None:
     some = _ENTRIES if stores is None else None
     in_crm = sorted(_seen(books, books.people.created_in(number, some), stores))
     in_till = sorted(_seen(books, books.arrivals.created_in(number), stores))
-    kinds = kinds_of_people(books.config)
+    kinds = kinds_of_people(tables_of_people(books.config), books.config)
     return RunPage(
         run=run_line(row),
         changes=[
@@ -311,7 +311,7 @@ def plan(books: Books, number: int) -> PlanPage | None:
     found = books.plans.get(number)
     if found is None:
         return None
-    kinds = kinds_of_people(books.config)
+    kinds = kinds_of_people(tables_of_people(books.config), books.config)
     return PlanPage(
         plan=_plan_line(found),
         entries=[_entry(entry, kinds) for entry in found.entries[:_ENTRIES]],

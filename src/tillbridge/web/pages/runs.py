@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from tillbridge.actions.outcomes import Carried, Previewed, TakenBack
 from tillbridge.model.errors import SyncError
-from tillbridge.views.kinds import kinds_of_people
+from tillbridge.views.kinds import kinds_of_people, tables_of_people
 from tillbridge.views.runs import plan, plans, run, runs, work
 from tillbridge.web.api.answers import status_of
 from tillbridge.web.api.given import Number
@@ -76,7 +76,7 @@ def _run(
     found = run(books, number)
     if found is None:
         raise NotHere
-    kinds = kinds_of_people(books.config)
+    kinds = kinds_of_people(tables_of_people(books.config), books.config)
     return page(request, "run.html", status, found=found, back=back, why=why, kinds=kinds)
 
 
